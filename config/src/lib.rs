@@ -1,0 +1,1 @@
+//! What are the settings? The parts' own settings together, read from file and environment.

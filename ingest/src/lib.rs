@@ -1,0 +1,1 @@
+//! How do bytes become durable records? Listen, frame, parse, admit, log.

@@ -1,0 +1,12 @@
+//! What is a log? Pure values: the record, its fields, ids, time, the bounded batch, tokens.
+//!
+//! Knows nothing of disks, sockets, clocks, tantivy or HTTP: no I/O, no async.
+
+pub mod batch;
+pub mod id;
+pub mod json;
+pub mod live;
+pub mod record;
+pub mod time;
+pub mod token;
+pub mod wire;

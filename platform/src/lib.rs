@@ -1,0 +1,9 @@
+//! What is not a pure function? Clock, randomness, disk, object store, telemetry, settings.
+//!
+//! The only crate that names the real ones. Knows nothing of logs.
+
+pub mod clock;
+pub mod disk;
+pub mod object_store;
+pub mod rng;
+pub mod telemetry;

@@ -1,0 +1,322 @@
+//! What does a search ask for? Query, order, page, what of the documents, aggregations.
+
+use std::collections::BTreeMap;
+
+use model::time::TimeRange;
+use serde_json::{Map, Value as Json};
+
+use crate::ast::Query;
+
+/// A search, whatever language it came in.
+#[derive(Clone, Debug)]
+pub struct SearchRequest {
+    /// Index patterns (`*`, a leading `-` excludes); empty means all.
+    pub indexes: Vec<String>,
+    /// Which records.
+    pub query: Query,
+    /// Clip to this time, besides what the query says.
+    pub time: TimeRange,
+    /// In what order; empty means newest first.
+    pub sort: Vec<SortKey>,
+    /// How many hits to pass over.
+    pub from: usize,
+    /// How many hits to return.
+    pub size: usize,
+    /// Continue after the hit with these sort values (the `sort` array of a hit).
+    pub search_after: Option<Vec<Json>>,
+    /// What of the documents.
+    pub source: SourceFilter,
+    /// Fields to return as `fields`.
+    pub fields: Vec<FieldAndFormat>,
+    /// How exact the total.
+    pub track_total: TrackTotal,
+    /// Aggregations by name, in the order of the request.
+    pub aggs: Vec<(String, Agg)>,
+    /// Add `_seq_no` and `_primary_term`/`_version` to hits when asked.
+    pub version: bool,
+    /// Give up after this long and answer with what there is (milliseconds).
+    pub timeout_ms: Option<u64>,
+}
+
+impl Default for SearchRequest {
+    fn default() -> Self {
+        Self {
+            indexes: Vec::new(),
+            query: Query::All,
+            time: TimeRange::ALL,
+            sort: Vec::new(),
+            from: 0,
+            size: 10,
+            search_after: None,
+            source: SourceFilter::default(),
+            fields: Vec::new(),
+            track_total: TrackTotal::default(),
+            aggs: Vec::new(),
+            version: false,
+            timeout_ms: None,
+        }
+    }
+}
+
+/// One key of the order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SortKey {
+    /// By what.
+    pub by: SortBy,
+    /// Largest first.
+    pub descending: bool,
+    /// Records without a value come first (`missing: _first`); otherwise last.
+    pub missing_first: bool,
+    /// How times are printed in the hit's `sort` values.
+    pub format: Option<String>,
+}
+
+/// What a sort key looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SortBy {
+    /// The record's time (`@timestamp`).
+    Time,
+    /// Order of acceptance (`_doc`, `_shard_doc`, `_seq_no`).
+    Sequence,
+    /// All records are equal (`_score`: filters do not score).
+    Score,
+    /// A field's values: numbers before text; the smallest value when ascending, else the largest.
+    Field(String),
+}
+
+/// What of a document's source is returned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceFilter {
+    /// No `_source` at all.
+    pub off: bool,
+    /// Only these paths (with `*`); empty means all.
+    pub includes: Vec<String>,
+    /// Not these.
+    pub excludes: Vec<String>,
+}
+
+/// A field (pattern) with an output format for times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldAndFormat {
+    /// Path or pattern.
+    pub field: String,
+    /// For example `strict_date_optional_time`, `epoch_millis`.
+    pub format: Option<String>,
+}
+
+/// How exact the total of hits must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackTotal {
+    /// Exact.
+    All,
+    /// Exact up to this many, then "at least".
+    UpTo(u64),
+    /// Not asked.
+    None,
+}
+
+impl Default for TrackTotal {
+    fn default() -> Self {
+        TrackTotal::UpTo(10_000)
+    }
+}
+
+/// An aggregation with those nested in it.
+#[derive(Clone, Debug)]
+pub struct Agg {
+    /// What to compute.
+    pub kind: AggKind,
+    /// Nested, by name, in the order of the request; only under bucket aggregations.
+    pub aggs: Vec<(String, Agg)>,
+    /// Echoed in the answer.
+    pub meta: Option<Map<String, Json>>,
+}
+
+/// The aggregations.
+#[derive(Clone, Debug)]
+pub enum AggKind {
+    /// Buckets by value.
+    Terms(TermsAgg),
+    /// Buckets by time.
+    DateHistogram(DateHistogramAgg),
+    /// Buckets by number.
+    Histogram(HistogramAgg),
+    /// Buckets by ranges of a number or, for `date_range`, of time in milliseconds.
+    Range(RangeAgg),
+    /// One bucket of what matches.
+    Filter(Query),
+    /// A bucket for each query, by name (or anonymous, in order).
+    Filters(FiltersAgg),
+    /// One bucket of the records without the field.
+    Missing(String),
+    /// A number from a field's values.
+    Metric(MetricAgg),
+    /// Values below which given shares lie.
+    Percentiles(PercentilesAgg),
+    /// How many distinct values.
+    Cardinality(String),
+}
+
+/// `terms`.
+#[derive(Clone, Debug)]
+pub struct TermsAgg {
+    /// The field.
+    pub field: String,
+    /// How many buckets.
+    pub size: usize,
+    /// In what order: each key with "descending".
+    pub order: Vec<(BucketOrder, bool)>,
+    /// Only buckets with at least so many records.
+    pub min_doc_count: u64,
+    /// Records without the field count under this key.
+    pub missing: Option<Json>,
+}
+
+/// What buckets are ordered by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BucketOrder {
+    /// Number of records.
+    Count,
+    /// The key.
+    Key,
+    /// A nested metric: `name`, `name.property` or `name[95.0]` as Elasticsearch writes it.
+    Metric(String),
+}
+
+/// `date_histogram`.
+#[derive(Clone, Debug)]
+pub struct DateHistogramAgg {
+    /// The field.
+    pub field: String,
+    /// Width of a bucket.
+    pub interval: Interval,
+    /// Shift of the bucket borders, nanoseconds.
+    pub offset_ns: i64,
+    /// IANA name or `+hh:mm`; `None` is UTC.
+    pub time_zone: Option<String>,
+    /// Only buckets with at least so many records; 0 fills the gaps.
+    pub min_doc_count: u64,
+    /// Make buckets from here to here even if empty (nanoseconds, both included).
+    pub extended_bounds: Option<(i64, i64)>,
+    /// Make no buckets outside (nanoseconds, both included).
+    pub hard_bounds: Option<(i64, i64)>,
+    /// Format of `key_as_string`.
+    pub format: Option<String>,
+    /// Buckets as an object by key.
+    pub keyed: bool,
+}
+
+/// Width of a date histogram's buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interval {
+    /// So many nanoseconds.
+    Fixed(i64),
+    /// One minute, hour, … of the calendar in the time zone.
+    Calendar(CalendarUnit),
+}
+
+/// A unit of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum CalendarUnit {
+    Minute,
+    Hour,
+    Day,
+    Week,
+    Month,
+    Quarter,
+    Year,
+}
+
+/// `histogram`.
+#[derive(Clone, Debug)]
+pub struct HistogramAgg {
+    /// The field.
+    pub field: String,
+    /// Width of a bucket, above 0.
+    pub interval: f64,
+    /// Shift of the bucket borders.
+    pub offset: f64,
+    /// Only buckets with at least so many records; 0 fills the gaps.
+    pub min_doc_count: u64,
+    /// Make buckets from here to here even if empty.
+    pub extended_bounds: Option<(f64, f64)>,
+    /// Buckets as an object by key.
+    pub keyed: bool,
+}
+
+/// `range` and `date_range`.
+#[derive(Clone, Debug)]
+pub struct RangeAgg {
+    /// The field.
+    pub field: String,
+    /// The ranges: `from` is in, `to` is not.
+    pub ranges: Vec<RangeBucket>,
+    /// Buckets as an object by key.
+    pub keyed: bool,
+    /// Bounds are milliseconds since 1970 and printed as times.
+    pub date: bool,
+    /// Format of the printed times.
+    pub format: Option<String>,
+}
+
+/// One range of a `range` aggregation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RangeBucket {
+    /// Its key, if the request names one.
+    pub key: Option<String>,
+    /// Lower end, in the range.
+    pub from: Option<f64>,
+    /// Upper end, not in the range.
+    pub to: Option<f64>,
+}
+
+/// `filters`.
+#[derive(Clone, Debug)]
+pub struct FiltersAgg {
+    /// The queries, with names if they have any.
+    pub filters: Vec<(Option<String>, Query)>,
+    /// A bucket of what none matches, under this name.
+    pub other: Option<String>,
+}
+
+/// `min`, `max`, `avg`, `sum`, `stats`, `extended_stats`, `value_count`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricAgg {
+    /// Which.
+    pub metric: Metric,
+    /// The field.
+    pub field: String,
+    /// Records without the field count as this.
+    pub missing: Option<f64>,
+}
+
+/// The metrics of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Metric {
+    Min,
+    Max,
+    Avg,
+    Sum,
+    Stats,
+    ExtendedStats,
+    ValueCount,
+}
+
+/// `percentiles`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PercentilesAgg {
+    /// The field.
+    pub field: String,
+    /// The percents, 0 to 100.
+    pub percents: Vec<f64>,
+    /// Values as an object by percent, otherwise a list.
+    pub keyed: bool,
+}
+
+/// Named answers, in the order of the request: the `aggregations` object.
+pub type AggAnswers = Map<String, Json>;
+
+/// Per-index numbers, by name: for `_cat/indices` and its like.
+pub type IndexCounts = BTreeMap<String, u64>;
