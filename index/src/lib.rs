@@ -2,4 +2,19 @@
 //!
 //! Never sees a client's request; a published split is immutable.
 
+pub mod build;
+pub mod catalog;
+pub mod engine;
+pub mod live;
+pub mod merge;
+pub mod publish;
 pub mod read;
+pub mod schema;
+pub mod settings;
+pub mod split;
+
+pub use engine::{Environment, Index, IndexError};
+pub use settings::Settings;
+
+#[cfg(test)]
+mod tests;

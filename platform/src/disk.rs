@@ -166,6 +166,10 @@ impl Deref for Mapped {
     }
 }
 
+#[expect(unsafe_code, reason = "lets readers keep slices of the map beside the map itself")]
+// SAFETY: the bytes lie in the mapping, which neither moves nor changes while an `Arc` holds it.
+unsafe impl stable_deref_trait::StableDeref for Mapped {}
+
 impl AsRef<[u8]> for Mapped {
     fn as_ref(&self) -> &[u8] {
         &self.0

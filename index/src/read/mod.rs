@@ -2,18 +2,20 @@
 //!
 //! A record is in exactly one of the two. Everything here is immutable and cheap to share.
 
+pub mod cache;
+pub mod reader;
 pub mod rows;
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use model::id::{IndexName, NodeId, RecordSeq, SplitId, Tenant};
+use model::id::{IndexName, NodeId, SplitId, Tenant};
 use model::live::Sequenced;
 use model::time::{TimeRange, Timestamp};
 use serde::{Deserialize, Serialize};
-use tantivy_columnar::DynamicColumn;
 use thiserror::Error;
 
+pub use cache::Split;
+pub use reader::SplitReader;
 pub use rows::RowSet;
 
 /// What a query sees, from its first to its last step.
@@ -78,7 +80,7 @@ pub struct SplitMeta {
     pub raw_bytes: u64,
     /// Bytes of the object.
     pub object_bytes: u64,
-    /// Index names with their records, by name.
+    /// Index names with their records, in the order of their numbers in the split.
     pub indexes: Vec<(IndexName, u64)>,
     /// When it was made.
     pub created: Timestamp,
@@ -114,134 +116,4 @@ pub enum TokenClass {
     Text(usize),
     /// All strings of the columns, whatever their path.
     Columns,
-}
-
-/// A published split.
-#[derive(Debug)]
-pub struct Split {
-    meta: SplitMeta,
-}
-
-impl Split {
-    /// What the catalog knows.
-    pub fn meta(&self) -> &SplitMeta {
-        &self.meta
-    }
-
-    /// Opens it for reading, or gives the open reader; blocks on the object store. Not for the
-    /// async runtime.
-    ///
-    /// # Errors
-    /// The object cannot be had, or is damaged.
-    pub fn open(&self) -> Result<Arc<SplitReader>, ReadError> {
-        unreachable!()
-    }
-}
-
-/// An open split. Rows are numbered 0 … `docs` − 1 by rising time, then by rising sequence.
-#[derive(Debug)]
-pub struct SplitReader {}
-
-impl SplitReader {
-    /// How many rows.
-    pub fn docs(&self) -> u32 {
-        unreachable!()
-    }
-
-    /// The time of a row.
-    pub fn timestamp(&self, _row: u32) -> Timestamp {
-        unreachable!()
-    }
-
-    /// The times of `rows`, into `out` (which is as long).
-    pub fn timestamps(&self, _rows: Range<u32>, _out: &mut [i64]) {
-        unreachable!()
-    }
-
-    /// The rows whose time lies in `range`: one run, by binary search.
-    pub fn rows_in(&self, _range: TimeRange) -> Range<u32> {
-        unreachable!()
-    }
-
-    /// The number of a row's record.
-    pub fn seq(&self, _row: u32) -> RecordSeq {
-        unreachable!()
-    }
-
-    /// Position of a row's index in [`SplitReader::indexes`].
-    pub fn index_ord(&self, _row: u32) -> u32 {
-        unreachable!()
-    }
-
-    /// The index names of the split.
-    pub fn indexes(&self) -> &[IndexName] {
-        unreachable!()
-    }
-
-    /// The `_id` of a row: the client's, or the generated one.
-    pub fn id(&self, _row: u32) -> Result<String, ReadError> {
-        unreachable!()
-    }
-
-    /// The rows of the record with this `_id`: none or more.
-    pub fn rows_with_id(&self, _id: &str) -> Result<Vec<u32>, ReadError> {
-        unreachable!()
-    }
-
-    /// All fields, by path.
-    pub fn fields(&self) -> &[FieldInfo] {
-        unreachable!()
-    }
-
-    /// One field.
-    pub fn field(&self, _path: &str) -> Option<&FieldInfo> {
-        unreachable!()
-    }
-
-    /// Paths of the text fields; the positions are those of [`TokenClass::Text`].
-    pub fn text_fields(&self) -> &[String] {
-        unreachable!()
-    }
-
-    /// The columns of a field, one per type (`I64`, `F64`, `Bool`, `Str`; numbers of both kinds
-    /// in one field are one `F64` or `I64` column). Text fields have none for their strings.
-    pub fn columns(&self, _path: &str) -> Result<Vec<DynamicColumn>, ReadError> {
-        unreachable!()
-    }
-
-    /// How many rows hold the folded token; cheap.
-    pub fn token_docs(&self, _class: TokenClass, _token: &str) -> Result<u32, ReadError> {
-        unreachable!()
-    }
-
-    /// The rows that hold the folded token.
-    pub fn token_rows(&self, _class: TokenClass, _token: &str) -> Result<RowSet, ReadError> {
-        unreachable!()
-    }
-
-    /// Calls `visit` with every token that begins with `prefix` until it says `false`.
-    pub fn for_each_token(
-        &self,
-        _class: TokenClass,
-        _prefix: &str,
-        _visit: &mut dyn FnMut(&str) -> bool,
-    ) -> Result<(), ReadError> {
-        unreachable!()
-    }
-
-    /// Calls `visit` with each string value of the text field in `rows`, in rising order, until
-    /// it says `false`. Decodes only the blocks that hold such rows.
-    pub fn for_each_text(
-        &self,
-        _text_field: usize,
-        _rows: &RowSet,
-        _visit: &mut dyn FnMut(u32, &str) -> bool,
-    ) -> Result<(), ReadError> {
-        unreachable!()
-    }
-
-    /// The very bytes of the documents in `rows` (any order, each decoded block used once).
-    pub fn sources(&self, _rows: &[u32]) -> Result<Vec<String>, ReadError> {
-        unreachable!()
-    }
 }

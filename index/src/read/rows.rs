@@ -71,6 +71,20 @@ impl RowSet {
         self.words.get(row as usize / 64).is_some_and(|w| w >> (row % 64) & 1 == 1)
     }
 
+    /// Whether a row of the run is in the set.
+    pub fn any_in(&self, rows: Range<u32>) -> bool {
+        let (from, to) = (rows.start, rows.end.min(self.docs));
+        if from >= to {
+            return false;
+        }
+        let (first, last) = (from as usize / 64, (to - 1) as usize / 64);
+        (first..=last).any(|word| {
+            let low = if word == first { u64::MAX << (from % 64) } else { u64::MAX };
+            let high = if word == last { u64::MAX >> (63 - (to - 1) % 64) } else { u64::MAX };
+            self.words[word] & low & high != 0
+        })
+    }
+
     /// Keeps what is in both.
     pub fn and(&mut self, other: &RowSet) {
         for (a, b) in self.words.iter_mut().zip(&other.words) {
@@ -192,6 +206,8 @@ mod tests {
             let mut s = sa.clone(); s.clip(from..from + len);
             check(&s, ma.iter().copied().filter(|r| (from..from + len).contains(r)).collect());
             check(&RowSet::all(docs), (0..docs).collect());
+            let inside = ma.iter().any(|r| (from..from + len).contains(r));
+            prop_assert_eq!(sa.any_in(from..from + len), inside);
         }
     }
 }

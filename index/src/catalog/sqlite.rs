@@ -1,0 +1,250 @@
+//! How does one machine keep the catalog? In SQLite, synced at every commit.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use model::id::{BatchId, NodeId, RecordSeq, SplitId, WalSeq};
+use model::time::Timestamp;
+use platform::rng::Rng;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::{Catalog, CatalogError, Checkpoint, Publication, PublishedBatch};
+use crate::read::SplitMeta;
+
+const SCHEMA: i64 = 1;
+
+const CREATE: &str = "
+CREATE TABLE identity (one INTEGER PRIMARY KEY CHECK (one = 1), node INTEGER NOT NULL, name TEXT NOT NULL);
+CREATE TABLE checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), wal INTEGER NOT NULL, next_record INTEGER NOT NULL);
+CREATE TABLE splits (id TEXT PRIMARY KEY, meta TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE batches (id TEXT PRIMARY KEY, accepted INTEGER NOT NULL, at_ns INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX batches_at ON batches (at_ns);
+CREATE TABLE garbage (id TEXT PRIMARY KEY) WITHOUT ROWID;
+INSERT INTO checkpoint VALUES (1, 0, 0);
+";
+
+/// A catalog in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteCatalog {
+    connection: Mutex<Connection>,
+}
+
+impl SqliteCatalog {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or a newer version wrote it.
+    pub fn open(path: &Path, rng: &dyn Rng) -> Result<Self, CatalogError> {
+        let mut connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        let found: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
+        match found {
+            SCHEMA => {}
+            0 => {
+                let transaction = connection.transaction()?;
+                transaction.execute_batch(CREATE)?;
+                let node = (rng.next_u64() >> 32) as u32;
+                let name = format!("{:016x}{:016x}", rng.next_u64(), rng.next_u64());
+                transaction
+                    .execute("INSERT INTO identity VALUES (1, ?1, ?2)", params![node, name])?;
+                transaction.pragma_update(None, "user_version", SCHEMA)?;
+                transaction.commit()?;
+            }
+            _ => return Err(CatalogError::Newer { found, known: SCHEMA }),
+        }
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn add_garbage(transaction: &Transaction<'_>, splits: &[SplitId]) -> Result<(), CatalogError> {
+    for split in splits {
+        transaction.execute("INSERT OR IGNORE INTO garbage VALUES (?1)", [split.as_str()])?;
+    }
+    Ok(())
+}
+
+fn insert_splits(transaction: &Transaction<'_>, splits: &[SplitMeta]) -> Result<(), CatalogError> {
+    let mut statement = transaction.prepare("INSERT INTO splits VALUES (?1, ?2)")?;
+    for split in splits {
+        let meta = serde_json::to_string(split).map_err(|e| CatalogError::Damaged {
+            what: format!("split {}", split.id),
+            reason: e.to_string(),
+        })?;
+        statement.execute(params![split.id.as_str(), meta])?;
+        transaction.execute("DELETE FROM garbage WHERE id = ?1", [split.id.as_str()])?;
+    }
+    Ok(())
+}
+
+impl Catalog for SqliteCatalog {
+    fn identity(&self) -> Result<(NodeId, String), CatalogError> {
+        let row = self.connection().query_row("SELECT node, name FROM identity", [], |r| {
+            Ok((NodeId(r.get(0)?), r.get(1)?))
+        })?;
+        Ok(row)
+    }
+
+    fn splits(&self) -> Result<Vec<SplitMeta>, CatalogError> {
+        let connection = self.connection();
+        let mut statement = connection.prepare("SELECT id, meta FROM splits ORDER BY id")?;
+        let mut rows = statement.query([])?;
+        let mut out = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (id, meta): (String, String) = (row.get(0)?, row.get(1)?);
+            out.push(serde_json::from_str(&meta).map_err(|e| CatalogError::Damaged {
+                what: format!("split {id}"),
+                reason: e.to_string(),
+            })?);
+        }
+        Ok(out)
+    }
+
+    fn checkpoint(&self) -> Result<(Checkpoint, Vec<PublishedBatch>), CatalogError> {
+        let connection = self.connection();
+        let checkpoint =
+            connection.query_row("SELECT wal, next_record FROM checkpoint", [], |r| {
+                Ok(Checkpoint {
+                    wal: WalSeq(r.get::<_, i64>(0)? as u64),
+                    next_record: RecordSeq(r.get::<_, i64>(1)? as u64),
+                })
+            })?;
+        let mut statement =
+            connection.prepare("SELECT id, accepted, at_ns FROM batches ORDER BY at_ns, id")?;
+        let rows = statement.query_map([], |r| {
+            Ok(PublishedBatch {
+                id: BatchId::new(r.get::<_, String>(0)?),
+                accepted: r.get::<_, i64>(1)? as u64,
+                at: Timestamp(r.get(2)?),
+            })
+        })?;
+        let batches = rows.collect::<Result<_, _>>()?;
+        Ok((checkpoint, batches))
+    }
+
+    fn stage(&self, splits: &[SplitId]) -> Result<(), CatalogError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        add_garbage(&transaction, splits)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn publish(&self, roll: &Publication) -> Result<(), CatalogError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        insert_splits(&transaction, &roll.splits)?;
+        transaction.execute(
+            "UPDATE checkpoint SET wal = max(wal, ?1), next_record = max(next_record, ?2)",
+            params![roll.checkpoint.wal.0 as i64, roll.checkpoint.next_record.0 as i64],
+        )?;
+        {
+            let mut statement =
+                transaction.prepare("INSERT OR REPLACE INTO batches VALUES (?1, ?2, ?3)")?;
+            for batch in &roll.batches {
+                statement.execute(params![
+                    batch.id.as_str(),
+                    batch.accepted as i64,
+                    batch.at.0
+                ])?;
+            }
+        }
+        transaction
+            .execute("DELETE FROM batches WHERE at_ns < ?1", params![roll.forget_before.0])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn replace(&self, old: &[SplitId], new: &[SplitMeta]) -> Result<(), CatalogError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        for split in old {
+            let found: Option<i64> = transaction
+                .query_row("SELECT 1 FROM splits WHERE id = ?1", [split.as_str()], |r| r.get(0))
+                .optional()?;
+            if found.is_none() {
+                return Err(CatalogError::Gone { split: split.clone() });
+            }
+            transaction.execute("DELETE FROM splits WHERE id = ?1", [split.as_str()])?;
+        }
+        add_garbage(&transaction, old)?;
+        insert_splits(&transaction, new)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn garbage(&self, collected: &[SplitId]) -> Result<Vec<SplitId>, CatalogError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        for split in collected {
+            transaction.execute("DELETE FROM garbage WHERE id = ?1", [split.as_str()])?;
+        }
+        let out = {
+            let mut statement = transaction.prepare("SELECT id FROM garbage ORDER BY id")?;
+            let rows = statement.query_map([], |r| r.get::<_, String>(0))?;
+            rows.map(|r| r.map(SplitId::new)).collect::<Result<Vec<_>, _>>()?
+        };
+        transaction.commit()?;
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::id::Tenant;
+    use model::time::TimeRange;
+    use platform::rng::SeededRng;
+
+    use super::*;
+
+    fn meta(id: &str) -> SplitMeta {
+        SplitMeta {
+            id: SplitId::new(id),
+            tenant: Tenant::default(),
+            time: TimeRange { from: Timestamp(1), to: Timestamp(2) },
+            bucket: Timestamp(0),
+            docs: 1,
+            raw_bytes: 2,
+            object_bytes: 3,
+            indexes: vec![(model::id::IndexName::new("logs"), 1)],
+            created: Timestamp(4),
+            merges: 0,
+        }
+    }
+
+    #[test]
+    fn what_is_published_is_there_after_a_reopen() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("catalog.sqlite");
+        let batch =
+            |id: &str, at| PublishedBatch { id: BatchId::new(id), accepted: 3, at: Timestamp(at) };
+        let identity = {
+            let catalog = SqliteCatalog::open(&path, &SeededRng::new(1)).unwrap();
+            catalog.stage(&["A", "B", "Z"].map(SplitId::new)).unwrap();
+            catalog
+                .publish(&Publication {
+                    splits: vec![meta("A"), meta("B")],
+                    checkpoint: Checkpoint { wal: WalSeq(7), next_record: RecordSeq(70) },
+                    batches: vec![batch("old", 1), batch("new", 9)],
+                    forget_before: Timestamp(5),
+                })
+                .unwrap();
+            let gone = catalog.replace(&[SplitId::new("A"), SplitId::new("X")], &[meta("C")]);
+            assert!(matches!(gone, Err(CatalogError::Gone { .. })));
+            catalog.replace(&[SplitId::new("A"), SplitId::new("B")], &[meta("C")]).unwrap();
+            catalog.identity().unwrap()
+        };
+        let catalog = SqliteCatalog::open(&path, &SeededRng::new(2)).unwrap();
+        assert_eq!(catalog.identity().unwrap(), identity);
+        assert_eq!(catalog.splits().unwrap(), [meta("C")]);
+        let checkpoint = Checkpoint { wal: WalSeq(7), next_record: RecordSeq(70) };
+        assert_eq!(catalog.checkpoint().unwrap(), (checkpoint, vec![batch("new", 9)]));
+        assert_eq!(catalog.garbage(&[]).unwrap(), ["A", "B", "Z"].map(SplitId::new));
+        let left = catalog.garbage(&[SplitId::new("A"), SplitId::new("Z")]).unwrap();
+        assert_eq!(left, [SplitId::new("B")]);
+    }
+}

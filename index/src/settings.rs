@@ -1,0 +1,148 @@
+//! What of the index can be set? Limits and intervals, with their units in the names.
+
+use model::id::IndexName;
+use serde::Deserialize;
+
+/// Settings of the index; the shipped `config/logdrive.toml` holds the defaults.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Paths of the fields that are text: searched by word, kept as text, not as columns.
+    pub text_fields: Vec<String>,
+    /// Live records are rolled into splits when they reach so many bytes of documents.
+    pub roll_raw_bytes: u64,
+    /// … or when the oldest of them is this old.
+    pub roll_age_ms: u64,
+    /// Memory for records that are not yet published; when full, ingest waits.
+    pub live_memory_bytes_max: u64,
+    /// Width of a time bucket: a split never spans two.
+    pub bucket_ms: u64,
+    /// How many buckets one roll is cut into at most; stray times share wider ones.
+    pub buckets_per_roll_max: usize,
+    /// Strings longer than this in any field are kept as text instead of in a column.
+    pub column_value_bytes_max: usize,
+    /// Level of zstd for sources and texts.
+    pub zstd_level: i32,
+    /// Documents of a source or text block, in bytes before compression.
+    pub block_bytes: usize,
+    /// Splits that are kept open.
+    pub open_splits_max: usize,
+    /// Local copies of splits of a remote store, in bytes.
+    pub cache_bytes_max: u64,
+    /// Merging.
+    pub merge: MergeSettings,
+    /// Expiry.
+    pub retention: RetentionSettings,
+}
+
+/// When splits are merged.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MergeSettings {
+    /// How many splits of a bucket are merged at once; 0 turns merging off.
+    pub factor: usize,
+    /// A merged split has at most so many bytes of documents.
+    pub raw_bytes_max: u64,
+    /// How often a record is rewritten at most.
+    pub rewrites_max: u32,
+    /// How often the merger looks for work.
+    pub interval_ms: u64,
+}
+
+/// When records expire.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// Days that records are kept; 0 keeps them for ever.
+    pub default_days: u32,
+    /// Other periods by index name; the first rule that matches counts.
+    pub rules: Vec<RetentionRule>,
+}
+
+/// A period for some indexes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionRule {
+    /// A name, with `*` for any run of characters.
+    pub indexes: String,
+    /// Days; 0 keeps for ever.
+    pub days: u32,
+}
+
+impl RetentionSettings {
+    /// How many days the records of an index are kept; 0 is for ever.
+    pub fn days(&self, index: &IndexName) -> u32 {
+        let rule = self.rules.iter().find(|r| matches_pattern(&r.indexes, index.as_str()));
+        rule.map_or(self.default_days, |r| r.days)
+    }
+}
+
+/// Whether `text` matches `pattern`, in which `*` stands for any run of characters.
+pub fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or("");
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+/// What the tests use.
+#[doc(hidden)]
+pub fn test_settings() -> Settings {
+    Settings {
+        text_fields: vec!["message".to_owned()],
+        roll_raw_bytes: 64 << 20,
+        roll_age_ms: 30_000,
+        live_memory_bytes_max: 192 << 20,
+        bucket_ms: 86_400_000,
+        buckets_per_roll_max: 64,
+        column_value_bytes_max: 8192,
+        zstd_level: 3,
+        block_bytes: 128 << 10,
+        open_splits_max: 512,
+        cache_bytes_max: 10 << 30,
+        merge: MergeSettings {
+            factor: 4,
+            raw_bytes_max: 256 << 20,
+            rewrites_max: 2,
+            interval_ms: 1_000,
+        },
+        retention: RetentionSettings { default_days: 0, rules: Vec::new() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        let cases = [
+            ("*", "", true),
+            ("*", "x", true),
+            ("logs-*", "logs-a", true),
+            ("logs-*", "log", false),
+            ("*-prod", "a-prod", true),
+            ("a*b*c", "a1b2c", true),
+            ("a*b*c", "a1c2b", false),
+            ("ab*ba", "aba", false),
+            ("", "", true),
+            ("x", "xy", false),
+        ];
+        for (pattern, text, want) in cases {
+            assert_eq!(matches_pattern(pattern, text), want, "{pattern} {text}");
+        }
+    }
+}
