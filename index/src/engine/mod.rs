@@ -462,3 +462,6 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! The running index against a list: every record exactly once, whatever the store does.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use model::batch::BatchBuilder;
+use model::id::{BatchId, IndexName, RecordSeq};
+use platform::clock::ManualClock;
+use platform::object_store::memory::MemoryStore;
+use platform::object_store::{ObjectInfo, StoreFuture};
+use platform::rng::SeededRng;
+
+use super::*;
+use crate::catalog::sqlite::SqliteCatalog;
+use crate::settings::{MergeSettings, test_settings};
+
+/// A store in memory that refuses when told to, or every n-th time.
+#[derive(Debug, Default)]
+struct FlakyStore {
+    inner: MemoryStore,
+    down: AtomicBool,
+    fail_every: AtomicU64,
+    calls: AtomicU64,
+}
+
+impl FlakyStore {
+    fn fails(&self) -> bool {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        let every = self.fail_every.load(Ordering::SeqCst);
+        self.down.load(Ordering::SeqCst) || (every > 0 && call % every == 0)
+    }
+
+    fn refuse<'a, T>(&self, key: &str) -> StoreFuture<'a, T> {
+        let key = key.to_owned();
+        let reason = "told to".to_owned();
+        Box::pin(async { Err(StoreError::Transient { operation: "test", key, reason }) })
+    }
+}
+
+impl ObjectStore for FlakyStore {
+    fn get<'a>(&'a self, key: &'a str, range: Option<Range<u64>>) -> StoreFuture<'a, Bytes> {
+        if self.fails() { self.refuse(key) } else { self.inner.get(key, range) }
+    }
+
+    fn put<'a>(&'a self, key: &'a str, body: Body) -> StoreFuture<'a, ()> {
+        if self.fails() { self.refuse(key) } else { self.inner.put(key, body) }
+    }
+
+    fn put_if_absent<'a>(&'a self, key: &'a str, body: Body) -> StoreFuture<'a, ()> {
+        if self.fails() { self.refuse(key) } else { self.inner.put_if_absent(key, body) }
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> StoreFuture<'a, Vec<ObjectInfo>> {
+        self.inner.list(prefix)
+    }
+
+    fn delete<'a>(&'a self, key: &'a str) -> StoreFuture<'a, ()> {
+        if self.fails() { self.refuse(key) } else { self.inner.delete(key) }
+    }
+
+    fn local_path(&self, _key: &str) -> Option<PathBuf> {
+        None
+    }
+
+    fn describe(&self) -> String {
+        "flaky".to_owned()
+    }
+}
+
+struct Bench {
+    runtime: tokio::runtime::Runtime,
+    store: Arc<FlakyStore>,
+    dir: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+}
+
+const NOON: i64 = 1_795_262_400_000_000_000;
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            runtime: tokio::runtime::Runtime::new().unwrap(),
+            store: Arc::default(),
+            dir: tempfile::tempdir().unwrap(),
+            clock: Arc::new(ManualClock::at(NOON)),
+        }
+    }
+
+    fn open(&self, settings: Settings) -> Index {
+        let dir: &Path = self.dir.path();
+        let rng = Arc::new(SeededRng::new(self.store.calls.load(Ordering::SeqCst) + 3));
+        let catalog = SqliteCatalog::open(&dir.join("catalog.sqlite"), &*rng).unwrap();
+        let env = Environment {
+            dir: dir.to_owned(),
+            catalog: Arc::new(catalog),
+            store: self.store.clone(),
+            runtime: self.runtime.handle().clone(),
+            clock: self.clock.clone(),
+            rng,
+            threads: 2,
+            batch_id_window_ms: 3_600_000,
+        };
+        let index = Index::open(settings, env).unwrap();
+        index.start().unwrap();
+        index
+    }
+}
+
+fn settings() -> Settings {
+    let merge = MergeSettings { factor: 3, raw_bytes_max: 1 << 20, rewrites_max: 2, interval_ms: 1 };
+    Settings { roll_raw_bytes: 2000, merge, ..test_settings() }
+}
+
+/// Batch `n` holds the documents `10 n` to `10 n + 9`; frames and records are numbered to match.
+fn feed(index: &Index, n: u64, index_name: &str, received: i64) {
+    let id = Some(BatchId::new(format!("batch-{n}")));
+    let mut builder = BatchBuilder::new(Tenant::default(), id, Timestamp(received));
+    for k in n * 10..n * 10 + 10 {
+        let source = format!(r#"{{"n":{k},"message":"document number {k} of the test"}}"#);
+        builder.push(&IndexName::new(index_name), None, source.as_bytes()).unwrap();
+    }
+    index.sink().apply(Sequenced {
+        seq: WalSeq(n + 1),
+        first_record: RecordSeq(n * 10),
+        batch: Arc::new(builder.finish()),
+    });
+}
+
+/// How often each document is in a snapshot.
+fn seen(index: &Index) -> BTreeMap<u64, u32> {
+    let snapshot = index.snapshot(&Tenant::default());
+    let mut sources = Vec::new();
+    for live in &snapshot.live {
+        let batch = &live.batch.batch;
+        sources.extend(batch.records().iter().map(|r| batch.source(r).to_owned()));
+    }
+    for split in &snapshot.splits {
+        let reader = split.open().unwrap();
+        let rows: Vec<u32> = (0..reader.docs()).collect();
+        sources.extend(reader.sources(&rows).unwrap());
+    }
+    let mut out = BTreeMap::new();
+    for source in sources {
+        let json: serde_json::Value = serde_json::from_str(&source).unwrap();
+        *out.entry(json["n"].as_u64().unwrap()).or_insert(0) += 1;
+    }
+    out
+}
+
+fn check(index: &Index, batches: u64) {
+    let want: BTreeMap<u64, u32> = (0..batches * 10).map(|n| (n, 1)).collect();
+    assert_eq!(seen(index), want);
+}
+
+fn wait_published(index: &Index, seq: u64) {
+    let published = index.published();
+    while published.borrow().0 < seq {
+        index.flush();
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn every_record_is_seen_once_while_the_store_fails_now_and_then() {
+    let bench = Bench::new();
+    bench.store.fail_every.store(3, Ordering::SeqCst);
+    let index = bench.open(settings());
+    for n in 0..40 {
+        feed(&index, n, "logs", NOON + n as i64);
+        if n % 7 == 0 {
+            bench.store.fail_every.store(0, Ordering::SeqCst);
+            check(&index, n + 1);
+            bench.store.fail_every.store(3, Ordering::SeqCst);
+        }
+    }
+    wait_published(&index, 40);
+    bench.store.fail_every.store(0, Ordering::SeqCst);
+    check(&index, 40);
+    index.stop();
+    drop(index);
+    let index = bench.open(settings());
+    assert_eq!(index.checkpoint().wal, WalSeq(40));
+    assert_eq!(index.checkpoint().next_record, RecordSeq(400));
+    assert_eq!(index.known_batches().len(), 40);
+    check(&index, 40);
+}
+
+#[test]
+fn a_store_that_is_down_holds_records_in_memory_and_makes_ingest_wait() {
+    let bench = Bench::new();
+    bench.store.down.store(true, Ordering::SeqCst);
+    let small = Settings { live_memory_bytes_max: 20_000, ..settings() };
+    let index = bench.open(small);
+    let fed = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..60 {
+                feed(&index, n, "logs", NOON);
+                fed.store(n + 1, Ordering::SeqCst);
+            }
+        });
+        // Memory is full: the sender stands still.
+        let memory = || {
+            let live = index.snapshot(&Tenant::default()).live;
+            live.iter().map(|b| b.batch.batch.memory_bytes()).sum::<u64>()
+        };
+        while memory() < 15_000 {
+            std::thread::yield_now();
+        }
+        assert!(fed.load(Ordering::SeqCst) < 60 && memory() <= 20_000);
+        assert_eq!(index.published().borrow().0, 0);
+        bench.store.down.store(false, Ordering::SeqCst);
+        while fed.load(Ordering::SeqCst) < 60 {
+            std::thread::yield_now();
+        }
+    });
+    wait_published(&index, 60);
+    check(&index, 60);
+    index.stop();
+}
+
+#[test]
+fn what_was_stored_but_not_published_is_collected_at_the_next_start() {
+    let bench = Bench::new();
+    let index = bench.open(settings());
+    for n in 0..5 {
+        feed(&index, n, "logs", NOON);
+    }
+    wait_published(&index, 5);
+    index.stop();
+    drop(index);
+    // As a crash between the object and the transaction leaves it.
+    let rng = SeededRng::new(1);
+    let catalog = SqliteCatalog::open(&bench.dir.path().join("catalog.sqlite"), &rng).unwrap();
+    let orphan = SplitId::new("0ORPHAN");
+    catalog.stage(std::slice::from_ref(&orphan)).unwrap();
+    let key = object_key(&orphan);
+    let body = Body::Bytes(Bytes::from_static(b"half"));
+    bench.runtime.block_on(bench.store.put(&key, body)).unwrap();
+    drop(catalog);
+    let index = bench.open(settings());
+    let gone = || bench.runtime.block_on(bench.store.get(&key, None)).is_err();
+    while !gone() {
+        std::thread::yield_now();
+    }
+    check(&index, 5);
+    index.stop();
+}
+
+#[test]
+fn merged_and_expired_objects_go_when_no_query_holds_them() {
+    let bench = Bench::new();
+    let mut settings = settings();
+    settings.retention.rules =
+        vec![crate::settings::RetentionRule { indexes: "short-*".to_owned(), days: 1 }];
+    let index = bench.open(settings);
+    for n in 0..30 {
+        feed(&index, n, if n % 2 == 0 { "logs" } else { "short-1" }, NOON);
+        wait_published(&index, n + 1);
+    }
+    let objects = || bench.runtime.block_on(bench.store.list("splits/")).unwrap().len();
+    // Merging leaves fewer splits than were published, and their objects only.
+    while index.split_count() > 12 || objects() > index.split_count() {
+        std::thread::yield_now();
+    }
+    check(&index, 30);
+    let held = index.snapshot(&Tenant::default());
+    bench.clock.advance(3 * 86_400_000_000_000);
+    let only_logs = |index: &Index| seen(index).keys().all(|n| (n / 10) % 2 == 0);
+    while !only_logs(&index) {
+        std::thread::yield_now();
+    }
+    assert_eq!(seen(&index).len(), 150);
+    // The older snapshot still reads everything.
+    let mut docs = 0;
+    for split in &held.splits {
+        docs += split.open().unwrap().docs();
+    }
+    assert_eq!(docs, 300);
+    drop(held);
+    while objects() > index.split_count() {
+        std::thread::yield_now();
+    }
+    index.stop();
+}
