@@ -1,1 +1,28 @@
 //! How do bytes become durable records? Listen, frame, parse, admit, log.
+//!
+//! Knows nothing of tantivy, splits or queries: a durable batch goes to a
+//! [`model::live::Sink`], and the position up to which batches are published comes back over a
+//! watch channel.
+//!
+//! ```text
+//! listen (HTTP) -> admit (budget, disk, log size) -> frame (inflate, lines) -> parse (Batch)
+//!     -> dedupe (batch ids) -> wal (group commit, fdatasync) -> Sink -> answer
+//! ```
+
+mod admit;
+mod dedupe;
+mod error;
+mod frame;
+mod listen;
+pub mod parse;
+mod service;
+mod settings;
+#[cfg(test)]
+mod tests;
+pub mod wal;
+
+pub use dedupe::KnownBatch;
+pub use error::{IngestError, Refusal};
+pub use service::{Environment, Ingest, Submitted};
+pub use settings::Settings;
+pub use wal::Recovered;
