@@ -260,7 +260,9 @@ mod tests {
 
     #[test]
     fn values_keep_their_types() {
-        let got = flat(r#"{"n":null,"t":true,"i":-3,"f":1.5,"u":18446744073709551615,"s":"x\ny","s":["p",2]}"#);
+        let got = flat(
+            r#"{"n":null,"t":true,"i":-3,"f":1.5,"u":18446744073709551615,"s":"x\ny","s":["p",2]}"#,
+        );
         let got: Vec<_> = got.unwrap().into_iter().map(|(p, v)| format!("{p}={v}")).collect();
         assert_eq!(
             got,
@@ -302,7 +304,8 @@ mod tests {
             b.push(&index, None, b"{\"b\":\"\xff\"}"),
             Err(DocumentError::NotUtf8 { at: 6 })
         );
-        b.push(&index, Some("k"), br#"{"@timestamp":"1970-01-01T00:00:01Z","d":"\u0041"}"#).unwrap();
+        b.push(&index, Some("k"), br#"{"@timestamp":"1970-01-01T00:00:01Z","d":"\u0041"}"#)
+            .unwrap();
         let batch = b.finish();
         assert_eq!(batch.records().len(), 2);
         let last = &batch.records()[1];

@@ -3,6 +3,7 @@
 //! Knows nothing of disks, sockets, clocks, tantivy or HTTP: no I/O, no async.
 
 pub mod batch;
+pub mod detect;
 pub mod id;
 pub mod json;
 pub mod live;

@@ -29,8 +29,7 @@ pub struct TimeRange {
 
 impl TimeRange {
     /// All of time.
-    pub const ALL: TimeRange =
-        TimeRange { from: Timestamp(i64::MIN), to: Timestamp(i64::MAX) };
+    pub const ALL: TimeRange = TimeRange { from: Timestamp(i64::MIN), to: Timestamp(i64::MAX) };
 
     /// Whether `at` lies in the range. The last nanosecond of time belongs to `ALL`.
     pub fn contains(&self, at: Timestamp) -> bool {

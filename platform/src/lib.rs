@@ -6,4 +6,7 @@ pub mod clock;
 pub mod disk;
 pub mod object_store;
 pub mod rng;
+#[cfg(feature = "settings")]
+pub mod settings;
 pub mod telemetry;
+pub mod terminal;

@@ -3,6 +3,20 @@
 //! Keys are relative paths with `/` between parts (`[A-Za-z0-9._-]` within one). An object is
 //! written whole or not at all, and never changed.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod counting;
+mod key;
+#[cfg(feature = "object-store")]
+pub mod local;
+pub mod memory;
+#[cfg(feature = "object-store")]
+mod open;
+#[cfg(feature = "object-store")]
+pub mod retrying;
+#[cfg(feature = "s3")]
+pub mod s3;
+
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
@@ -12,6 +26,10 @@ use std::pin::Pin;
 use bytes::Bytes;
 use thiserror::Error;
 
+pub use key::{KEY_BYTES_MAX, check_key, check_prefix};
+#[cfg(feature = "object-store")]
+pub use open::{Kind, Settings, open};
+
 /// A boxed future, as the trait's methods return it.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -20,7 +38,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 pub enum Body {
     /// Bytes in memory.
     Bytes(Bytes),
-    /// A finished file, which stays where it is.
+    /// A finished file: it stays where it is, and nobody writes to it any more (the local store
+    /// may keep the very file under a second name). It may be removed afterwards.
     File(PathBuf),
 }
 
@@ -78,6 +97,30 @@ pub enum StoreError {
         /// What happened.
         reason: String,
     },
+}
+
+impl StoreError {
+    /// Whether the same request may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, StoreError::Transient { .. })
+    }
+
+    pub(crate) fn refused(
+        operation: &'static str,
+        key: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        StoreError::Refused { operation, key: key.into(), reason: reason.into() }
+    }
+
+    #[cfg(feature = "object-store")]
+    pub(crate) fn transient(
+        operation: &'static str,
+        key: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        StoreError::Transient { operation, key: key.into(), reason: reason.into() }
+    }
 }
 
 /// A store of immutable objects. Every call is cancelled by dropping its future.
