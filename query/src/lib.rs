@@ -4,3 +4,16 @@
 pub mod ast;
 pub mod error;
 pub mod request;
+pub mod answer;
+pub mod search;
+pub mod settings;
+pub mod test;
+pub mod plan;
+pub mod leaf;
+pub mod aggregate;
+pub mod dates;
+pub mod merge;
+pub mod clause;
+pub mod elastic;
+pub mod syntax;
+pub mod api;

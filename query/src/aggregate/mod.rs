@@ -1,0 +1,260 @@
+//! What numbers do the matching records make? Planned once, collected per split or live batch,
+//! merged, and written as Elasticsearch writes it.
+
+mod answer;
+mod buckets;
+pub mod cardinality;
+mod collect;
+mod date;
+pub mod key;
+mod keyed;
+pub mod partial;
+pub mod percentiles;
+mod rounding;
+mod slots;
+pub mod source;
+pub mod stats;
+mod values;
+
+use hashbrown::HashMap;
+use index::read::RowSet;
+use model::record::TIMESTAMP_FIELD;
+use model::time::Timestamp;
+use serde_json::{Map, Value as Json};
+
+use crate::ast::{Query, Test};
+use crate::dates::Formats;
+use crate::error::QueryError;
+use crate::leaf::LeafError;
+use crate::leaf::scan::for_each_block;
+use crate::plan::Node;
+use crate::request::{
+    Agg, AggKind, BucketOrder, DateHistogramAgg, FiltersAgg, HistogramAgg, MetricAgg,
+    PercentilesAgg, RangeAgg, TermsAgg,
+};
+pub use answer::answer;
+use collect::{Block, Buckets, Collector};
+use partial::{Bucket, Partial};
+use rounding::Rounding;
+use slots::Passing;
+use source::{FieldValues, Segment};
+
+/// The deepest nesting of aggregations.
+const DEPTH_MAX: usize = 32;
+
+/// A planned aggregation.
+#[derive(Debug)]
+pub struct Planned {
+    name: String,
+    kind: Kind,
+    subs: Vec<Planned>,
+    meta: Option<Map<String, Json>>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Terms(TermsAgg),
+    Date(Box<DatePlan>),
+    Histogram(HistogramAgg),
+    Range(RangeAgg, Formats),
+    /// One bucket, without a list around it.
+    Filter(Node),
+    Filters(FiltersAgg, Vec<Node>),
+    Metric(MetricAgg),
+    Percentiles(PercentilesAgg),
+    Cardinality(String),
+}
+
+#[derive(Debug)]
+struct DatePlan {
+    agg: DateHistogramAgg,
+    rounding: Rounding,
+    formats: Formats,
+}
+
+impl DatePlan {
+    fn print(&self, ns: i64) -> String {
+        self.formats.print(Timestamp(ns), &self.rounding.zone)
+    }
+}
+
+/// Plans the aggregations of a request.
+///
+/// # Errors
+/// An interval, zone, format, order or nested query makes no sense, or the nesting is too deep.
+pub fn plan(aggs: &[(String, Agg)]) -> Result<Vec<Planned>, QueryError> {
+    plan_level(aggs, 0)
+}
+
+fn plan_level(aggs: &[(String, Agg)], depth: usize) -> Result<Vec<Planned>, QueryError> {
+    if depth > DEPTH_MAX {
+        return Err(QueryError::illegal(format!(
+            "the aggregations are nested more than {DEPTH_MAX} levels deep"
+        )));
+    }
+    aggs.iter().map(|(name, agg)| plan_one(name, agg, depth)).collect()
+}
+
+fn plan_one(name: &str, agg: &Agg, depth: usize) -> Result<Planned, QueryError> {
+    let subs = plan_level(&agg.aggs, depth + 1)?;
+    let formats = |format: &Option<String>| match format {
+        Some(format) => Formats::parse(format),
+        None => Ok(Formats::default()),
+    };
+    let kind = match &agg.kind {
+        AggKind::Terms(terms) => {
+            check_order(name, terms, &subs)?;
+            Kind::Terms(terms.clone())
+        }
+        AggKind::DateHistogram(date) => Kind::Date(Box::new(DatePlan {
+            rounding: Rounding::new(date)?,
+            formats: formats(&date.format)?,
+            agg: date.clone(),
+        })),
+        AggKind::Histogram(histogram) => {
+            if !(histogram.interval > 0.0 && histogram.interval.is_finite()) {
+                return Err(QueryError::illegal(format!(
+                    "aggregation `{name}`: the interval of a `histogram` must be above 0, got `{}`",
+                    histogram.interval
+                )));
+            }
+            Kind::Histogram(histogram.clone())
+        }
+        AggKind::Range(range) => Kind::Range(range.clone(), formats(&range.format)?),
+        AggKind::Filter(query) => Kind::Filter(Node::of(query)?),
+        AggKind::Filters(filters) => {
+            let nodes = filters.filters.iter().map(|(_, q)| Node::of(q));
+            Kind::Filters(filters.clone(), nodes.collect::<Result<_, _>>()?)
+        }
+        AggKind::Missing(field) => {
+            Kind::Filter(Node::of(&Query::field(field.clone(), Test::Exists).negate())?)
+        }
+        AggKind::Metric(metric) => Kind::Metric(metric.clone()),
+        AggKind::Percentiles(percentiles) => Kind::Percentiles(percentiles.clone()),
+        AggKind::Cardinality(field) => Kind::Cardinality(field.clone()),
+    };
+    let planned = Planned { name: name.to_owned(), kind, subs, meta: agg.meta.clone() };
+    if !planned.subs.is_empty() && !planned.has_buckets() {
+        return Err(QueryError::illegal(format!(
+            "aggregation `{name}` makes no buckets and cannot hold sub-aggregations"
+        )));
+    }
+    Ok(planned)
+}
+
+/// A metric that buckets are ordered by must be nested in them.
+fn check_order(name: &str, terms: &TermsAgg, subs: &[Planned]) -> Result<(), QueryError> {
+    for (order, _) in &terms.order {
+        if let BucketOrder::Metric(path) = order
+            && !buckets::order_is_known(subs, path)
+        {
+            return Err(QueryError::illegal(format!(
+                "aggregation `{name}`: `order` names `{path}`, which is no number of a \
+                 sub-aggregation of it"
+            )));
+        }
+    }
+    Ok(())
+}
+
+impl Planned {
+    fn has_buckets(&self) -> bool {
+        !matches!(self.kind, Kind::Metric(_) | Kind::Percentiles(_) | Kind::Cardinality(_))
+    }
+
+    /// What is known when no record was looked at.
+    fn empty(&self) -> Partial {
+        let slots = |count: usize| {
+            Partial::Slots((0..count).map(|_| Bucket { docs: 0, subs: empty(&self.subs) }).collect())
+        };
+        match &self.kind {
+            Kind::Terms(_) | Kind::Date(_) | Kind::Histogram(_) => Partial::Keyed(HashMap::new()),
+            Kind::Range(range, _) => slots(range.ranges.len()),
+            Kind::Filter(_) => slots(1),
+            Kind::Filters(filters, nodes) => slots(nodes.len() + usize::from(filters.other.is_some())),
+            Kind::Metric(_) => Partial::Stats(stats::Stats::default()),
+            Kind::Percentiles(_) => Partial::Percentiles(percentiles::Sketch::default()),
+            Kind::Cardinality(_) => Partial::Distinct(cardinality::Distinct::default()),
+        }
+    }
+}
+
+/// What is known of all when no record was looked at.
+pub fn empty(planned: &[Planned]) -> Vec<Partial> {
+    planned.iter().map(Planned::empty).collect()
+}
+
+/// Whether a field holds the records' times, so that its numbers are printed as times.
+fn is_time_field(field: &str) -> bool {
+    field == TIMESTAMP_FIELD
+}
+
+/// Collects the aggregations over rows of a segment.
+///
+/// # Errors
+/// The split cannot be read, a limit is reached, or the search was stopped.
+pub fn collect(
+    planned: &[Planned],
+    segment: Segment<'_>,
+    rows: &RowSet,
+) -> Result<Vec<Partial>, LeafError> {
+    let mut collectors = collectors(planned, segment, rows)?;
+    let mut block = Block::default();
+    for_each_block(rows, segment.run(), |rows| {
+        block.rows.clear();
+        block.rows.extend_from_slice(rows);
+        block.buckets.clear();
+        block.buckets.resize(rows.len(), 0);
+        collectors.iter_mut().try_for_each(|c| c.collect(&block))
+    })?;
+    let mut out = Vec::with_capacity(collectors.len());
+    for collector in &mut collectors {
+        out.append(&mut collector.finish(1)?);
+    }
+    Ok(out)
+}
+
+fn collectors<'a>(
+    planned: &'a [Planned],
+    segment: Segment<'a>,
+    rows: &RowSet,
+) -> Result<Vec<Box<dyn Collector + 'a>>, LeafError> {
+    planned.iter().map(|p| collector(p, segment, rows)).collect()
+}
+
+fn collector<'a>(
+    planned: &'a Planned,
+    segment: Segment<'a>,
+    rows: &RowSet,
+) -> Result<Box<dyn Collector + 'a>, LeafError> {
+    let run = segment.run();
+    let field = |path: &str| FieldValues::open(segment, path);
+    let nested = || -> Result<Buckets<'a>, LeafError> {
+        Ok(Buckets::new(collectors(&planned.subs, segment, rows)?, run))
+    };
+    Ok(match &planned.kind {
+        Kind::Terms(agg) => Box::new(keyed::Terms::new(agg, field(&agg.field)?, nested()?, run)?),
+        Kind::Histogram(agg) => {
+            Box::new(keyed::Histogram::new(agg, field(&agg.field)?, nested()?, run))
+        }
+        Kind::Date(plan) => Box::new(date::DateHistogram::new(
+            segment,
+            field(&plan.agg.field)?,
+            nested()?,
+            (&plan.rounding, plan.agg.hard_bounds),
+        )),
+        Kind::Range(agg, _) => Box::new(slots::Ranges::new(agg, field(&agg.field)?, nested()?)),
+        Kind::Filter(node) => {
+            let passing = vec![Passing::of(&segment, node, rows)?];
+            Box::new(slots::Filters::new(passing, false, nested()?))
+        }
+        Kind::Filters(agg, nodes) => {
+            let passing = nodes.iter().map(|node| Passing::of(&segment, node, rows));
+            let passing = passing.collect::<Result<_, _>>()?;
+            Box::new(slots::Filters::new(passing, agg.other.is_some(), nested()?))
+        }
+        Kind::Metric(agg) => Box::new(values::Metrics::new(agg, field(&agg.field)?, run)),
+        Kind::Percentiles(agg) => Box::new(values::Percentiles::new(field(&agg.field)?, run)),
+        Kind::Cardinality(path) => Box::new(values::Cardinality::new(field(path)?, run)?),
+    })
+}

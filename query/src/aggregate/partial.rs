@@ -1,0 +1,93 @@
+//! What is known of an aggregation after a part of the records? Counts and sketches that merge.
+//!
+//! Merging is associative and has no order; knows neither where the records came from nor how an
+//! answer looks.
+
+use hashbrown::HashMap;
+
+use super::cardinality::Distinct;
+use super::key::Key;
+use super::percentiles::Sketch;
+use super::stats::Stats;
+
+/// What one aggregation knows.
+#[derive(Clone, Debug)]
+pub enum Partial {
+    /// Buckets by key.
+    Keyed(HashMap<Key, Bucket>),
+    /// Buckets by position in the request.
+    Slots(Vec<Bucket>),
+    /// Numbers of a field.
+    Stats(Stats),
+    /// The distribution of a field's numbers.
+    Percentiles(Sketch),
+    /// The distinct values of a field.
+    Distinct(Distinct),
+}
+
+/// What one bucket knows.
+#[derive(Clone, Debug, Default)]
+pub struct Bucket {
+    /// Records in it.
+    pub docs: u64,
+    /// Its nested aggregations, in the order of the request.
+    pub subs: Vec<Partial>,
+}
+
+impl Bucket {
+    /// Takes in another part of the same bucket.
+    pub fn merge(&mut self, other: Bucket) {
+        self.docs += other.docs;
+        if self.subs.is_empty() {
+            self.subs = other.subs;
+        } else {
+            merge_all(&mut self.subs, other.subs);
+        }
+    }
+}
+
+impl Partial {
+    /// Takes in what another part knows of the same aggregation.
+    pub fn merge(&mut self, other: Partial) {
+        match (self, other) {
+            (Partial::Keyed(a), Partial::Keyed(mut b)) => {
+                if b.len() > a.len() {
+                    std::mem::swap(a, &mut b);
+                }
+                for (key, bucket) in b {
+                    a.entry(key).or_default().merge(bucket);
+                }
+            }
+            (Partial::Slots(a), Partial::Slots(b)) => {
+                if a.is_empty() {
+                    *a = b;
+                } else {
+                    a.iter_mut().zip(b).for_each(|(a, b)| a.merge(b));
+                }
+            }
+            (Partial::Stats(a), Partial::Stats(b)) => a.merge(&b),
+            (Partial::Percentiles(a), Partial::Percentiles(b)) => a.merge(b),
+            (Partial::Distinct(a), Partial::Distinct(b)) => a.merge(b),
+            // Both sides were made from one plan.
+            _ => {}
+        }
+    }
+
+    /// The buckets, by whatever they are ordered.
+    pub fn buckets(&self) -> usize {
+        match self {
+            Partial::Keyed(map) => map.len(),
+            Partial::Slots(list) => list.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// Merges lists of the same aggregations.
+pub fn merge_all(a: &mut Vec<Partial>, b: Vec<Partial>) {
+    if a.is_empty() {
+        *a = b;
+    } else {
+        a.iter_mut().zip(b).for_each(|(a, b)| a.merge(b));
+    }
+}

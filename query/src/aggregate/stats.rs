@@ -1,0 +1,181 @@
+//! How many, how much, between what? Count, sum, extremes and squares of numbers.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::request::Metric;
+
+/// A sum that carries what doubles round away, so that the order of adding does not show.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sum {
+    high: f64,
+    low: f64,
+}
+
+impl Sum {
+    /// Adds a number.
+    pub fn add(&mut self, v: f64) {
+        let total = self.high + v;
+        let part = total - self.high;
+        self.low += (self.high - (total - part)) + (v - part);
+        self.high = total;
+    }
+
+    /// Adds another sum.
+    pub fn merge(&mut self, other: &Sum) {
+        self.add(other.high);
+        self.low += other.low;
+    }
+
+    /// The sum as a double.
+    pub fn value(&self) -> f64 {
+        let total = self.high + self.low;
+        if total.is_nan() { self.high } else { total }
+    }
+}
+
+/// Count, sum, extremes and squares.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stats {
+    /// How many values, numbers or not (`value_count` counts every kind).
+    pub count: u64,
+    sum: Sum,
+    squares: Sum,
+    min: f64,
+    max: f64,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            sum: Sum::default(),
+            squares: Sum::default(),
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+        }
+    }
+}
+
+impl Stats {
+    /// Adds a number.
+    pub fn add(&mut self, v: f64) {
+        self.count += 1;
+        self.sum.add(v);
+        self.squares.add(v * v);
+        self.min = self.min.min(v);
+        self.max = self.max.max(v);
+    }
+
+    /// Adds another part.
+    pub fn merge(&mut self, other: &Stats) {
+        self.count += other.count;
+        self.sum.merge(&other.sum);
+        self.squares.merge(&other.squares);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    fn some(&self, v: f64) -> Option<f64> {
+        (self.count > 0).then_some(v)
+    }
+
+    fn variance(&self, sampling: bool) -> Option<f64> {
+        let n = self.count as f64;
+        let divisor = if sampling { n - 1.0 } else { n };
+        if self.count == 0 || divisor <= 0.0 {
+            return None;
+        }
+        let (sum, squares) = (self.sum.value(), self.squares.value());
+        Some(((squares - sum * sum / n) / divisor).max(0.0))
+    }
+
+    /// A number by the name that Elasticsearch gives it.
+    pub fn property(&self, name: &str) -> Option<f64> {
+        match name {
+            "count" => Some(self.count as f64),
+            "sum" => Some(self.sum.value()),
+            "min" => self.some(self.min),
+            "max" => self.some(self.max),
+            "avg" => self.some(self.sum.value() / self.count as f64),
+            "sum_of_squares" => self.some(self.squares.value()),
+            "variance" | "variance_population" => self.variance(false),
+            "variance_sampling" => self.variance(true),
+            "std_deviation" | "std_deviation_population" => self.variance(false).map(f64::sqrt),
+            "std_deviation_sampling" => self.variance(true).map(f64::sqrt),
+            "std_upper" => self.bound(2.0, false),
+            "std_lower" => self.bound(-2.0, false),
+            _ => None,
+        }
+    }
+
+    fn bound(&self, sigma: f64, sampling: bool) -> Option<f64> {
+        let mean = self.property("avg")?;
+        Some(mean + sigma * self.variance(sampling)?.sqrt())
+    }
+
+    /// The single value of a metric.
+    pub fn value(&self, metric: Metric) -> Option<f64> {
+        self.property(match metric {
+            Metric::Min => "min",
+            Metric::Max => "max",
+            Metric::Avg => "avg",
+            Metric::Sum => "sum",
+            Metric::ValueCount | Metric::Stats | Metric::ExtendedStats => "count",
+        })
+    }
+
+    /// The answer; `print` writes a number as a time when the field is one.
+    pub fn json(&self, metric: Metric, print: Option<&dyn Fn(f64) -> String>) -> Map<String, Json> {
+        let mut out = Map::new();
+        match metric {
+            Metric::ValueCount => {
+                out.insert("value".into(), json!(self.count));
+            }
+            Metric::Min | Metric::Max | Metric::Avg | Metric::Sum => {
+                let value = self.value(metric);
+                out.insert("value".into(), json!(value));
+                if let (Some(print), Some(value)) = (print, value) {
+                    out.insert("value_as_string".into(), print(value).into());
+                }
+            }
+            Metric::Stats | Metric::ExtendedStats => {
+                out.insert("count".into(), json!(self.count));
+                for name in ["min", "max", "avg", "sum"] {
+                    out.insert(name.into(), json!(self.property(name)));
+                }
+                if metric == Metric::ExtendedStats {
+                    self.extended(&mut out);
+                }
+                for name in ["min", "max", "avg", "sum"] {
+                    if let (Some(print), Some(value)) = (print, self.property(name)) {
+                        out.insert(format!("{name}_as_string"), print(value).into());
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    fn extended(&self, out: &mut Map<String, Json>) {
+        for name in [
+            "sum_of_squares",
+            "variance",
+            "variance_population",
+            "variance_sampling",
+            "std_deviation",
+            "std_deviation_population",
+            "std_deviation_sampling",
+        ] {
+            out.insert(name.into(), json!(self.property(name)));
+        }
+        let bounds = json!({
+            "upper": self.bound(2.0, false),
+            "lower": self.bound(-2.0, false),
+            "upper_population": self.bound(2.0, false),
+            "lower_population": self.bound(-2.0, false),
+            "upper_sampling": self.bound(2.0, true),
+            "lower_sampling": self.bound(-2.0, true),
+        });
+        out.insert("std_deviation_bounds".into(), bounds);
+    }
+}

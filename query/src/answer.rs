@@ -1,0 +1,97 @@
+//! What does a search answer? Hits, totals, aggregations, and which splits could not be read.
+//!
+//! Knows nothing of HTTP, and nothing of how the answer was found.
+
+use model::id::{IndexName, RecordSeq};
+use model::time::Timestamp;
+use serde_json::{Map, Value as Json};
+
+/// The answer to a search.
+#[derive(Clone, Debug, Default)]
+pub struct SearchAnswer {
+    /// How long it took, milliseconds.
+    pub took_ms: u64,
+    /// The search's time ran out: the answer is of what was read until then.
+    pub timed_out: bool,
+    /// How many records match, if that was asked.
+    pub total: Option<Total>,
+    /// The page of hits, in order.
+    pub hits: Vec<Hit>,
+    /// Answers of the aggregations by name, if there are any.
+    pub aggregations: Option<Map<String, Json>>,
+    /// What was read, and what could not be.
+    pub shards: Shards,
+}
+
+/// How many records match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Total {
+    /// The number.
+    pub value: u64,
+    /// Whether it is exact.
+    pub relation: Relation,
+}
+
+/// What a total says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// Exactly so many.
+    Eq,
+    /// At least so many.
+    Gte,
+}
+
+/// One record of the answer.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    /// Its index.
+    pub index: IndexName,
+    /// Its `_id`.
+    pub id: String,
+    /// Its number in the order of acceptance.
+    pub seq: RecordSeq,
+    /// Its time.
+    pub timestamp: Timestamp,
+    /// The very text of the document, unfiltered; `None` when the request wants no source.
+    pub source: Option<String>,
+    /// Its values of the sort keys; empty when the request names none.
+    pub sort: Vec<Json>,
+    /// The `fields` that the request asks for.
+    pub fields: Option<Map<String, Json>>,
+}
+
+/// Splits and live batches that were read.
+#[derive(Clone, Debug, Default)]
+pub struct Shards {
+    /// How many the search looked at, with those that failed.
+    pub total: u32,
+    /// Those that could not be read; the answer is without them.
+    pub failed: Vec<ShardFailure>,
+}
+
+/// A split that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardFailure {
+    /// Its name.
+    pub split: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The answer to a count.
+#[derive(Clone, Debug, Default)]
+pub struct CountAnswer {
+    /// How many records match.
+    pub count: u64,
+    /// What was read, and what could not be.
+    pub shards: Shards,
+}
+
+/// What a client that follows new lines is sent.
+#[derive(Clone, Debug)]
+pub enum TailEvent {
+    /// A new record that matches.
+    Hit(Hit),
+    /// So many records that match were left out since the last event: the client is too slow.
+    Dropped(u64),
+}

@@ -1,0 +1,115 @@
+//! How is a question asked over HTTP? Elasticsearch's search API and our own.
+//!
+//! The only module of the crate that knows axum and the JSON of responses. Each endpoint is a
+//! function from a [`call::Call`] to a response; [`endpoint`] counts and times them all alike.
+
+mod call;
+mod cat;
+mod cluster;
+mod error;
+mod fields;
+mod filter;
+mod hits;
+mod indexes;
+mod mapping;
+mod native;
+mod params;
+mod reply;
+mod search;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use model::id::Tenant;
+use model::time::Timestamp;
+use platform::clock::{Clock, seconds_since};
+use platform::telemetry::{self, Metric};
+
+use self::call::Call;
+use self::error::ApiError;
+use crate::search::Searcher;
+pub use crate::settings::ApiSettings as Settings;
+
+/// What the endpoints share.
+#[derive(Clone)]
+pub struct Api {
+    /// Answers the searches.
+    pub searcher: Searcher,
+    /// What `now` means.
+    pub clock: Arc<dyn Clock>,
+    /// Limits, and what clients are told.
+    pub settings: Settings,
+    /// The id that clients are told.
+    pub cluster_uuid: String,
+}
+
+impl Api {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.clock.now_ns())
+    }
+
+    /// Whose records: there is one tenant until requests name theirs.
+    fn tenant(&self) -> Tenant {
+        Tenant::default()
+    }
+}
+
+type Answer = Result<Response, ApiError>;
+
+/// An endpoint: reads the call, runs `handler`, counts and times it under `name`.
+fn endpoint<F, A>(methods: MethodFilter, name: &'static str, handler: F) -> MethodRouter<Api>
+where
+    F: Fn(Api, Call) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Answer> + Send + 'static,
+{
+    on(methods, move |State(api): State<Api>, call: Result<Call, ApiError>| async move {
+        let start = Instant::now();
+        telemetry::count_by(Metric::SearchRequests, "endpoint", name, 1);
+        let answer = match call {
+            Ok(call) => handler(api, call).await,
+            Err(error) => Err(error),
+        };
+        telemetry::observe(Metric::SearchSeconds, seconds_since(start));
+        answer.unwrap_or_else(|error| {
+            telemetry::count_by(Metric::SearchErrors, "type", error.kind, 1);
+            error.into_response()
+        })
+    })
+}
+
+/// The routes of searching. Paths with an index name it `{index}`, as ingest's routes do.
+pub fn router(api: Api) -> Router {
+    let get = MethodFilter::GET;
+    let both = MethodFilter::GET.or(MethodFilter::POST);
+    let mut router = Router::new()
+        .route("/", endpoint(get, "root", cluster::root))
+        .route("/_license", endpoint(get, "license", cluster::license))
+        .route("/_cluster/health", endpoint(get, "health", cluster::health))
+        .route("/_cluster/health/{index}", endpoint(get, "health", cluster::health))
+        .route("/_cat/indices", endpoint(get, "cat", cat::indices))
+        .route("/_cat/indices/{index}", endpoint(get, "cat", cat::indices))
+        .route("/{index}", endpoint(get, "index", cluster::index))
+        .route("/api/v1/search", endpoint(get, "export", native::search))
+        .route("/api/v1/histogram", endpoint(get, "histogram", native::histogram))
+        .route("/api/v1/tail", endpoint(get, "tail", native::tail));
+    for prefix in ["", "/{index}"] {
+        let at = |name: &str| format!("{prefix}/{name}");
+        router = router
+            .route(&at("_search"), endpoint(both, "search", search::search))
+            .route(&at("_count"), endpoint(both, "count", search::count))
+            .route(&at("_msearch"), endpoint(both, "msearch", search::msearch))
+            .route(&at("_mapping"), endpoint(get, "mapping", mapping::mapping))
+            .route(&at("_mappings"), endpoint(get, "mapping", mapping::mapping))
+            .route(&at("_field_caps"), endpoint(both, "field_caps", mapping::field_caps))
+            .route(&at("_refresh"), endpoint(both, "refresh", cluster::refresh));
+    }
+    router.with_state(api)
+}

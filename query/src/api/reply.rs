@@ -1,0 +1,66 @@
+//! How is an answer sent? JSON, as the client asked for it.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value as Json;
+
+use super::call::Call;
+use super::error::ApiError;
+use super::filter::filter_response;
+
+/// Elasticsearch's clients refuse a server that does not say this.
+pub(super) const PRODUCT: (HeaderName, &str) =
+    (HeaderName::from_static("x-elastic-product"), "Elasticsearch");
+
+/// Sends JSON.
+pub(super) fn json(call: &Call, body: Json) -> Result<Response, ApiError> {
+    shaped(call, StatusCode::OK, body)
+}
+
+/// Sends JSON with a status of its own.
+pub(super) fn shaped(call: &Call, status: StatusCode, body: Json) -> Result<Response, ApiError> {
+    let body = match call.params.get("filter_path") {
+        Some(spec) => filter_response(body, spec),
+        None => body,
+    };
+    let text = match call.params.flag("pretty")? {
+        Some(true) => {
+            serde_json::to_string_pretty(&body)
+                .map_err(|e| ApiError::new(500, "search_phase_execution_exception", e.to_string()))?
+                + "\n"
+        }
+        _ => body.to_string(),
+    };
+    Ok(raw(call, status, text))
+}
+
+/// Sends JSON text as it is, unless the client wants another shape of it.
+pub(super) fn json_text(call: &Call, text: String) -> Result<Response, ApiError> {
+    let shape = call.params.get("filter_path").is_some() || call.params.get("pretty").is_some();
+    if !shape {
+        return Ok(raw(call, StatusCode::OK, text));
+    }
+    let body = serde_json::from_str(&text)
+        .map_err(|e| ApiError::new(500, "search_phase_execution_exception", e.to_string()))?;
+    shaped(call, StatusCode::OK, body)
+}
+
+fn raw(call: &Call, status: StatusCode, text: String) -> Response {
+    let kind = match call.compatible_with {
+        Some(version) => {
+            format!("application/vnd.elasticsearch+json;compatible-with={version}")
+        }
+        None => "application/json".to_owned(),
+    };
+    let mut response = (status, [PRODUCT], text).into_response();
+    if let Ok(kind) = HeaderValue::from_str(&kind) {
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    response
+}
+
+/// Sends plain text.
+pub(super) fn text(text: String) -> Response {
+    let kind = (header::CONTENT_TYPE, "text/plain; charset=UTF-8");
+    (StatusCode::OK, [PRODUCT, kind], text).into_response()
+}

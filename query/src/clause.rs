@@ -1,0 +1,538 @@
+//! What does a clause about a field mean? The lowering that all query languages share.
+//!
+//! Words become tokens, times become time ranges, `_index` and `_id` their own queries. Knows
+//! no syntax: neither JSON nor query strings.
+
+use model::time::{TimeRange, Timestamp};
+use model::token;
+
+use crate::ast::{
+    BoolQuery, Bound, FieldQuery, Literal, Query, Target, TermTest, Test, TextTest,
+};
+use crate::dates::{Dates, Rounding};
+use crate::error::QueryError;
+
+#[cfg(test)]
+pub(crate) mod show;
+#[cfg(test)]
+mod tests;
+
+/// Limits of one query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How deep it may be nested.
+    pub depth_max: usize,
+    /// How many clauses it may have: queries, words and values of `terms`.
+    pub clauses_max: usize,
+    /// The longest regular expression, in bytes.
+    pub regex_bytes_max: usize,
+}
+
+/// What is left of the limits while a query is read.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    limits: Limits,
+    clauses: usize,
+}
+
+impl Budget {
+    /// All of `limits`.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, clauses: 0 }
+    }
+
+    /// Takes room for clauses.
+    ///
+    /// # Errors
+    /// There is none left.
+    pub fn spend(&mut self, clauses: usize) -> Result<(), QueryError> {
+        self.clauses = self.clauses.saturating_add(clauses);
+        if self.clauses > self.limits.clauses_max {
+            return Err(QueryError::illegal(format!(
+                "too many clauses: the query has more than {} (setting \
+                 `query.api.clauses_max`)",
+                self.limits.clauses_max
+            )));
+        }
+        Ok(())
+    }
+
+    /// Checks a depth of nesting.
+    ///
+    /// # Errors
+    /// It is too deep.
+    pub fn nest(&self, depth: usize) -> Result<(), QueryError> {
+        if depth > self.limits.depth_max {
+            return Err(QueryError::illegal(format!(
+                "the query is nested too deeply: more than {} levels (setting \
+                 `query.api.query_depth_max`)",
+                self.limits.depth_max
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// What to do with a value that a field of this type cannot have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// An error.
+    Fail,
+    /// It matches nothing (`lenient`).
+    NoMatch,
+}
+
+/// How many of the words must be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Needed {
+    /// One.
+    Any,
+    /// All.
+    All,
+    /// By Elasticsearch's `minimum_should_match`: `2`, `-1`, `75%`, `2<75%`.
+    Spec(String),
+}
+
+/// The two ends of a range; the flag says whether the value belongs to it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ends {
+    /// Lower end.
+    pub lower: Option<(Literal, bool)>,
+    /// Upper end.
+    pub upper: Option<(Literal, bool)>,
+}
+
+/// Kinds of text patterns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// The beginning.
+    Prefix,
+    /// With `*` and `?`.
+    Wildcard,
+    /// A regular expression.
+    Regexp,
+}
+
+impl Pattern {
+    /// Elasticsearch's name of the query.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pattern::Prefix => "prefix",
+            Pattern::Wildcard => "wildcard",
+            Pattern::Regexp => "regexp",
+        }
+    }
+}
+
+/// What one clause needs to know besides its own text.
+#[derive(Debug)]
+pub struct Clauses<'a> {
+    /// How times are read.
+    pub dates: &'a Dates,
+    /// What to do with a value that does not fit.
+    pub mismatch: Mismatch,
+    /// What is left of the limits.
+    pub budget: &'a mut Budget,
+}
+
+/// The fields that a name of a query means: `*` is any, a boost `^2` is of no account.
+pub fn target(field: &str) -> Target {
+    let name = match field.rsplit_once('^') {
+        Some((name, boost)) if boost.parse::<f64>().is_ok() => name,
+        _ => field,
+    };
+    match name {
+        "*" | "_all" => Target::Any,
+        name if name.contains('*') => Target::Pattern(name.to_owned()),
+        name => Target::Path(name.to_owned()),
+    }
+}
+
+/// Fields that are no fields of the document.
+enum Special {
+    Index,
+    Id,
+    Time,
+}
+
+fn special(target: &Target) -> Option<Special> {
+    match target {
+        Target::Path(path) => match path.as_str() {
+            "_index" => Some(Special::Index),
+            "_id" => Some(Special::Id),
+            "@timestamp" => Some(Special::Time),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn test(target: Target, test: Test) -> Query {
+    Query::Field(FieldQuery { target, test })
+}
+
+/// Combines clauses; trivial cases become the clause itself.
+pub fn boolean(mut query: BoolQuery) -> Query {
+    if query.minimum_should == 0 {
+        // Optional clauses only score.
+        query.should.clear();
+    }
+    if query.should.is_empty() && query.minimum_should > 0 {
+        return Query::None;
+    }
+    match (query.should.is_empty(), query.must_not.is_empty()) {
+        (true, true) => Query::all_of(query.must),
+        (false, true) if query.must.is_empty() && query.minimum_should == 1 => {
+            Query::any_of(query.should)
+        }
+        _ => {
+            query.must.retain(|q| *q != Query::All);
+            Query::Bool(Box::new(query))
+        }
+    }
+}
+
+/// How many of `count` clauses a `minimum_should_match` asks for.
+///
+/// # Errors
+/// It cannot be read.
+pub fn minimum(spec: &str, count: usize) -> Result<usize, QueryError> {
+    let bad = || {
+        QueryError::parsing(format!(
+            "cannot read [minimum_should_match] [{spec}]: give `2`, `-1`, `75%`, `-25%` or \
+             `2<75%`"
+        ))
+    };
+    let mut chosen = spec.trim();
+    if chosen.contains('<') {
+        // Conditions `n<spec`: the last whose n is below the count decides; none means all.
+        let mut found = None;
+        for part in chosen.split_whitespace() {
+            let (above, then) = part.split_once('<').ok_or_else(bad)?;
+            let above: usize = above.parse().map_err(|_| bad())?;
+            if count > above {
+                found = Some(then);
+            }
+        }
+        match found {
+            Some(then) => chosen = then,
+            None => return Ok(count),
+        }
+    }
+    let total = i64::try_from(count).unwrap_or(i64::MAX);
+    let wanted = match chosen.strip_suffix('%') {
+        Some(percent) => {
+            let percent: i32 = percent.trim().parse().map_err(|_| bad())?;
+            let share = (total as f64 * f64::from(percent) / 100.0).trunc() as i64;
+            if share < 0 || percent < 0 { total + share } else { share }
+        }
+        None => {
+            let number: i32 = chosen.parse().map_err(|_| bad())?;
+            if number < 0 { total + i64::from(number) } else { i64::from(number) }
+        }
+    };
+    Ok(usize::try_from(wanted.max(0)).unwrap_or(usize::MAX))
+}
+
+/// The text of a literal, as a client would write it.
+pub fn text_of(value: &Literal) -> String {
+    match value {
+        Literal::Bool(b) => b.to_string(),
+        Literal::Int(n) => n.to_string(),
+        Literal::Float(f) => f.to_string(),
+        Literal::Text(text) | Literal::Time(_, text) => text.clone(),
+    }
+}
+
+fn folded(text: &str) -> Vec<String> {
+    token::tokens(text).map(|t| t.into_owned()).collect()
+}
+
+/// A number whose tokens are not its text (`-5`, `1.5`), so that words alone would miss it.
+fn odd_number(text: &str) -> Option<Literal> {
+    let text = text.trim();
+    let plain = text.bytes().all(|b| b.is_ascii_digit());
+    if plain || !text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'.')) {
+        return None;
+    }
+    match text.parse::<i64>() {
+        Ok(n) => Some(Literal::Int(n)),
+        Err(_) => text.parse::<f64>().ok().filter(|f| f.is_finite()).map(Literal::Float),
+    }
+}
+
+/// With `words` also the number that the text is, if the words do not say it.
+fn or_number(target: Target, text: &str, words: Test) -> Query {
+    match odd_number(text) {
+        Some(value) => {
+            let number = Test::Term(TermTest { value, fold: false });
+            Query::any_of(vec![test(target.clone(), words), test(target, number)])
+        }
+        None => test(target, words),
+    }
+}
+
+impl Clauses<'_> {
+    /// There is a value.
+    pub fn exists(&mut self, target: Target) -> Result<Query, QueryError> {
+        self.budget.spend(1)?;
+        if special(&target).is_some() {
+            return Ok(Query::All);
+        }
+        // The name of an object means the fields inside of it.
+        let inside = match &target {
+            Target::Path(path) => Some(Target::Pattern(format!("{path}.*"))),
+            _ => None,
+        };
+        let targets = [Some(target), inside].into_iter().flatten();
+        Ok(Query::any_of(targets.map(|t| test(t, Test::Exists)).collect()))
+    }
+
+    /// The words of `text`, each a phrase of its tokens. Text without tokens matches nothing.
+    pub fn words(
+        &mut self,
+        target: Target,
+        text: &str,
+        needed: &Needed,
+    ) -> Result<Query, QueryError> {
+        self.budget.spend(1)?;
+        if special(&target).is_some() {
+            return self.value(target, Literal::Text(text.to_owned()), false);
+        }
+        let words: Vec<Vec<String>> =
+            text.split_whitespace().map(folded).filter(|w| !w.is_empty()).collect();
+        self.budget.spend(words.len())?;
+        if words.is_empty() {
+            return Ok(Query::None);
+        }
+        let minimum = match needed {
+            Needed::Any => 1,
+            Needed::All => words.len(),
+            Needed::Spec(spec) => minimum(spec, words.len())?.max(1),
+        };
+        Ok(or_number(target, text, Test::Words { words, minimum }))
+    }
+
+    /// The tokens of `text` one after the other; `prefix`: the last needs only begin so.
+    pub fn phrase(
+        &mut self,
+        target: Target,
+        text: &str,
+        (slop, prefix): (u32, bool),
+    ) -> Result<Query, QueryError> {
+        self.budget.spend(1)?;
+        if special(&target).is_some() && !prefix {
+            return self.value(target, Literal::Text(text.to_owned()), false);
+        }
+        let tokens = folded(text);
+        self.budget.spend(tokens.len())?;
+        if tokens.is_empty() {
+            return Ok(Query::None);
+        }
+        Ok(or_number(target, text, Test::Phrase { tokens, prefix, slop }))
+    }
+
+    /// Equal to a value.
+    pub fn term(
+        &mut self,
+        target: Target,
+        value: Literal,
+        fold: bool,
+    ) -> Result<Query, QueryError> {
+        self.budget.spend(1)?;
+        self.value(target, value, fold)
+    }
+
+    fn value(
+        &mut self,
+        target: Target,
+        value: Literal,
+        fold: bool,
+    ) -> Result<Query, QueryError> {
+        Ok(match special(&target) {
+            Some(Special::Index) => Query::Index(vec![text_of(&value)]),
+            Some(Special::Id) => Query::Ids(vec![text_of(&value)]),
+            // As much of time as the value leaves open: a day, a millisecond.
+            Some(Special::Time) => {
+                let ends =
+                    Ends { lower: Some((value.clone(), true)), upper: Some((value, true)) };
+                return self.time(&ends);
+            }
+            None => test(target, Test::Term(TermTest { value, fold })),
+        })
+    }
+
+    /// Equal to one of several values.
+    pub fn terms(&mut self, target: Target, values: Vec<Literal>) -> Result<Query, QueryError> {
+        self.budget.spend(values.len().max(1))?;
+        if values.is_empty() {
+            return Ok(Query::None);
+        }
+        Ok(match special(&target) {
+            Some(Special::Index) => Query::Index(values.iter().map(text_of).collect()),
+            Some(Special::Id) => Query::Ids(values.iter().map(text_of).collect()),
+            Some(Special::Time) => {
+                let each = values.into_iter().map(|v| self.value(target.clone(), v, false));
+                Query::any_of(each.collect::<Result<_, _>>()?)
+            }
+            None => test(target, Test::Terms(values)),
+        })
+    }
+
+    /// Between two ends.
+    pub fn range(&mut self, target: Target, ends: &Ends) -> Result<Query, QueryError> {
+        self.budget.spend(1)?;
+        match special(&target) {
+            Some(Special::Time) => return self.time(ends),
+            Some(Special::Index | Special::Id) => {
+                return Err(QueryError::illegal(format!(
+                    "field [{}] does not support range queries",
+                    name(&target)
+                )));
+            }
+            None => {}
+        }
+        if ends.lower.is_none() && ends.upper.is_none() {
+            return Ok(test(target, Test::Exists));
+        }
+        let lower = self.bound(&ends.lower, Rounding::Down)?;
+        let upper = self.bound(&ends.upper, Rounding::Up)?;
+        Ok(test(target, Test::Range { lower, upper }))
+    }
+
+    /// One end; `including` is how a time is rounded when the end belongs to the range.
+    fn bound(
+        &self,
+        end: &Option<(Literal, bool)>,
+        including: Rounding,
+    ) -> Result<Bound, QueryError> {
+        let Some((value, included)) = end else { return Ok(Bound::Open) };
+        let rounding = rounding(including, *included);
+        let value = self.time_literal(value, rounding)?;
+        Ok(if *included { Bound::Included(value) } else { Bound::Excluded(value) })
+    }
+
+    /// The literal, as a time where it is surely meant as one.
+    fn time_literal(&self, value: &Literal, rounding: Rounding) -> Result<Literal, QueryError> {
+        let text = text_of(value);
+        let number = matches!(value, Literal::Int(_) | Literal::Float(_) | Literal::Bool(_));
+        let default = self.dates.formats == crate::dates::Formats::default();
+        let math = !number && (text.starts_with("now") || text.contains("||"));
+        let looks = !number && text.len() >= 10 && text.as_bytes()[4] == b'-';
+        if !(math || looks || !default) {
+            return Ok(value.clone());
+        }
+        match self.dates.read(&text, rounding) {
+            Ok(at) => Ok(Literal::Time(at, text)),
+            // Text may begin so; what the client gives a format for may not.
+            Err(error) if !default && self.mismatch == Mismatch::Fail => Err(error),
+            Err(_) => Ok(value.clone()),
+        }
+    }
+
+    /// A range of the record's own time.
+    fn time(&mut self, ends: &Ends) -> Result<Query, QueryError> {
+        let mut range = TimeRange::ALL;
+        let mut empty = false;
+        for (end, including) in [(&ends.lower, Rounding::Down), (&ends.upper, Rounding::Up)] {
+            let Some((value, included)) = end else { continue };
+            let at = match self.dates.read(&text_of(value), rounding(including, *included)) {
+                Ok(at) => at,
+                Err(_) if self.mismatch == Mismatch::NoMatch => return Ok(Query::None),
+                Err(error) => return Err(error),
+            };
+            // `gt` starts after the instant, `lte` ends after it.
+            let after = match including {
+                Rounding::Down => !*included,
+                Rounding::Up => *included,
+            };
+            empty |= at.0 == i64::MAX && after && including == Rounding::Down;
+            let at = if after { Timestamp(at.0.saturating_add(1)) } else { at };
+            match including {
+                Rounding::Down => range.from = at,
+                Rounding::Up => range.to = at,
+            }
+        }
+        Ok(if empty || range.is_empty() {
+            Query::None
+        } else if range == TimeRange::ALL {
+            Query::All
+        } else {
+            Query::Time(range)
+        })
+    }
+
+    /// A text pattern.
+    pub fn pattern(
+        &mut self,
+        target: Target,
+        kind: Pattern,
+        text: TextTest,
+    ) -> Result<Query, QueryError> {
+        self.budget.spend(1)?;
+        let limit = self.budget.limits.regex_bytes_max;
+        if text.text.len() > limit {
+            return Err(QueryError::illegal(format!(
+                "the length of the pattern [{}] of the [{}] query is over the allowed maximum \
+                 of [{limit}] bytes (setting `query.api.regex_bytes_max`)",
+                text.text.len(),
+                kind.name()
+            )));
+        }
+        match (special(&target), kind) {
+            (None, _) => {}
+            (Some(Special::Index), Pattern::Wildcard) if !text.text.contains(['?', '\\']) => {
+                return Ok(Query::Index(vec![text.text]));
+            }
+            (Some(Special::Index), Pattern::Prefix) if !text.text.contains('*') => {
+                return Ok(Query::Index(vec![format!("{}*", text.text)]));
+            }
+            (Some(_), _) if self.mismatch == Mismatch::NoMatch => return Ok(Query::None),
+            (Some(_), _) => {
+                return Err(QueryError::illegal(format!(
+                    "can only use {} queries on keyword and text fields - not on [{}]",
+                    kind.name(),
+                    name(&target)
+                )));
+            }
+        }
+        Ok(test(
+            target,
+            match kind {
+                Pattern::Prefix => Test::Prefix(text),
+                Pattern::Wildcard => Test::Wildcard(text),
+                Pattern::Regexp => Test::Regex(text),
+            },
+        ))
+    }
+
+    /// The text anywhere, in any case.
+    pub fn substring(&mut self, target: Target, text: &str) -> Result<Query, QueryError> {
+        self.budget.spend(1)?;
+        match special(&target) {
+            Some(Special::Index) => Ok(Query::Index(vec![format!("*{text}*")])),
+            Some(_) => Err(QueryError::illegal(format!(
+                "can only search for a part of keyword and text fields - not of [{}]",
+                name(&target)
+            ))),
+            None => {
+                let text = TextTest { text: text.to_owned(), fold: true };
+                Ok(test(target, Test::Substring(text)))
+            }
+        }
+    }
+}
+
+fn rounding(including: Rounding, included: bool) -> Rounding {
+    match (including, included) {
+        (Rounding::Down, true) | (Rounding::Up, false) => Rounding::Down,
+        (Rounding::Down, false) | (Rounding::Up, true) => Rounding::Up,
+    }
+}
+
+fn name(target: &Target) -> &str {
+    match target {
+        Target::Path(path) | Target::Pattern(path) => path,
+        Target::Any => "*",
+    }
+}

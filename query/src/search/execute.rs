@@ -1,0 +1,251 @@
+//! In what order are segments searched, and when is it enough? Live batches first, then splits in
+//! waves, newest first, until nothing can change the answer.
+//!
+//! Runs on the searcher's threads; knows neither clients nor limits of admission.
+
+use std::sync::Arc;
+
+use index::read::{LiveBatch, RowSet, Snapshot, Split, SplitReader, TokenClass};
+use model::time::TimeRange;
+use rayon::prelude::*;
+
+use super::order::Order;
+use super::top::top;
+use crate::aggregate::{self, Planned, source::Segment};
+use crate::answer::{Relation, Total};
+use crate::ast::Target;
+use crate::error::{ErrorKind, QueryError};
+use crate::leaf::{LeafError, LiveView, Run, SplitEval};
+use crate::merge::{Merged, SegmentAnswer};
+use crate::plan::{IndexPatterns, Node};
+use crate::request::{SearchRequest, TrackTotal};
+use crate::test::Kind;
+
+/// A planned search.
+#[derive(Debug)]
+pub struct Task {
+    /// The query.
+    pub node: Node,
+    /// The indexes.
+    pub indexes: IndexPatterns,
+    /// A range that holds every matching record.
+    pub time: TimeRange,
+    /// The order of hits.
+    pub order: Order,
+    /// How many of the first hits are wanted.
+    pub wanted: usize,
+    /// How exact the total must be.
+    pub total: TrackTotal,
+    /// The aggregations.
+    pub aggs: Vec<Planned>,
+}
+
+impl Task {
+    /// Plans a request.
+    ///
+    /// # Errors
+    /// The request makes no sense.
+    pub fn new(request: &SearchRequest) -> Result<Self, QueryError> {
+        let node = Node::of(&request.query)?;
+        Ok(Self {
+            time: request.time.intersect(&node.time()),
+            node,
+            indexes: IndexPatterns::new(&request.indexes),
+            order: Order::new(request)?,
+            wanted: request.from.saturating_add(request.size) * usize::from(request.size > 0),
+            total: request.track_total,
+            aggs: aggregate::plan(&request.aggs)?,
+        })
+    }
+
+    /// Whether a segment of this time and these indexes can hold matching records.
+    fn is_for<'n>(&self, time: TimeRange, mut indexes: impl Iterator<Item = &'n str>) -> bool {
+        !self.time.is_empty() && self.time.overlaps(&time) && indexes.any(|n| self.indexes.matches(n))
+    }
+
+    /// Whether more matching records change nothing but an exact total.
+    fn count_is_enough(&self, count: u64) -> bool {
+        match self.total {
+            TrackTotal::All => false,
+            TrackTotal::UpTo(enough) => count > enough,
+            TrackTotal::None => true,
+        }
+    }
+
+    /// The total of the answer.
+    pub fn total(&self, merged: &Merged) -> Option<Total> {
+        let exact = if merged.partly || merged.timed_out { Relation::Gte } else { Relation::Eq };
+        match self.total {
+            TrackTotal::None => None,
+            TrackTotal::UpTo(enough) if merged.count > enough => {
+                Some(Total { value: enough, relation: Relation::Gte })
+            }
+            _ => Some(Total { value: merged.count, relation: exact }),
+        }
+    }
+}
+
+/// Searches a snapshot.
+///
+/// # Errors
+/// A limit is reached, or the search was cancelled. What cannot be read is noted, not an error.
+pub fn execute(task: &Task, snapshot: &Snapshot, run: &Run) -> Result<Merged, QueryError> {
+    let mut merged = Merged::default();
+    let live: Vec<(u32, &LiveBatch)> = (0u32..)
+        .zip(snapshot.live.iter().map(Arc::as_ref))
+        .filter(|(_, l)| task.is_for(l.time, l.batch.batch.indexes().iter().map(|n| n.as_str())))
+        .collect();
+    merged.shards.total += live.len() as u32;
+    let found: Vec<_> =
+        live.par_iter().map(|(at, batch)| search_live(task, snapshot, (*at, batch), run)).collect();
+    for part in found {
+        take(&mut merged, task, part, "live records")?;
+    }
+    let mut splits: Vec<(u32, &Split)> = (0u32..)
+        .zip(snapshot.splits.iter().map(Arc::as_ref))
+        .filter(|(_, s)| {
+            task.is_for(s.meta().time, s.meta().indexes.iter().map(|(n, _)| n.as_str()))
+        })
+        .collect();
+    merged.shards.total += splits.len() as u32;
+    match task.order.by_time() {
+        Some(false) => splits.sort_by_key(|(_, s)| s.meta().time.from),
+        _ => splits.sort_by_key(|(_, s)| std::cmp::Reverse(s.meta().time.to)),
+    }
+    for wave in splits.chunks(rayon::current_num_threads().max(1)) {
+        if merged.timed_out {
+            break;
+        }
+        let counted = task.aggs.is_empty() && task.count_is_enough(merged.count);
+        let wave: Vec<(u32, &Split, bool)> = wave
+            .iter()
+            .map(|(at, split)| (*at, *split, improves(task, &merged, split)))
+            .filter(|(_, _, improves)| *improves || !counted)
+            .collect();
+        merged.partly |= counted;
+        let found: Vec<_> = wave
+            .par_iter()
+            .map(|(at, split, hits)| {
+                let wanted = if *hits { task.wanted } else { 0 };
+                search_split(task, snapshot, (*at, split), wanted, run)
+            })
+            .collect();
+        for (part, (_, split, _)) in found.into_iter().zip(wave) {
+            take(&mut merged, task, part, split.meta().id.as_str())?;
+        }
+    }
+    Ok(merged)
+}
+
+/// Whether a split can have one of the wanted hits.
+fn improves(task: &Task, merged: &Merged, split: &Split) -> bool {
+    let time = split.meta().time;
+    if merged.candidates.len() < task.wanted {
+        return true;
+    }
+    merged
+        .candidates
+        .last()
+        .is_some_and(|worst| task.order.can_improve(worst, time.from.0, time.to.0.saturating_sub(1)))
+}
+
+fn take(
+    merged: &mut Merged,
+    task: &Task,
+    part: Result<SegmentAnswer, LeafError>,
+    name: &str,
+) -> Result<(), QueryError> {
+    match part {
+        Ok(part) => merged.add(&task.order, task.wanted, part),
+        Err(LeafError::TimedOut) => merged.timed_out = true,
+        Err(LeafError::Cancelled) => {
+            return Err(QueryError::of(ErrorKind::Internal, "the search was cancelled"));
+        }
+        Err(LeafError::Query(error)) => return Err(error),
+        Err(error @ (LeafError::Read(_) | LeafError::Column { .. })) => {
+            tracing::warn!(split = name, %error, "search goes on without a split");
+            merged.fail(name.to_owned(), error.to_string());
+        }
+    }
+    Ok(())
+}
+
+fn search_live(
+    task: &Task,
+    snapshot: &Snapshot,
+    (position, batch): (u32, &LiveBatch),
+    run: &Run,
+) -> Result<SegmentAnswer, LeafError> {
+    let view = LiveView::new(batch, snapshot.node, &snapshot.text_fields);
+    let found = view.matching(&task.node, (task.time, &task.indexes), run)?;
+    if found.is_empty() {
+        return Ok(SegmentAnswer::default());
+    }
+    let mut rows = RowSet::none(batch.batch.batch.records().len() as u32);
+    found.iter().for_each(|row| rows.insert(*row));
+    segment_answer(task, (Segment::Live(view, run), position), &rows, task.wanted)
+}
+
+fn search_split(
+    task: &Task,
+    snapshot: &Snapshot,
+    (position, split): (u32, &Split),
+    wanted: usize,
+    run: &Run,
+) -> Result<SegmentAnswer, LeafError> {
+    run.check()?;
+    let reader = split.open()?;
+    let eval = SplitEval { reader: &reader, text_fields: &snapshot.text_fields, run };
+    if wanted == 0
+        && task.aggs.is_empty()
+        && let Some(count) = count_by_token(task, &eval)?
+    {
+        return Ok(SegmentAnswer { count, ..SegmentAnswer::default() });
+    }
+    let rows = eval.matching(&task.node, task.time, &task.indexes)?;
+    segment_answer(task, (Segment::Split(eval), position), &rows, wanted)
+}
+
+fn segment_answer(
+    task: &Task,
+    (segment, position): (Segment<'_>, u32),
+    rows: &RowSet,
+    wanted: usize,
+) -> Result<SegmentAnswer, LeafError> {
+    Ok(SegmentAnswer {
+        count: u64::from(rows.count()),
+        candidates: top(segment, position, rows, (&task.order, wanted))?,
+        partials: match rows.is_empty() || task.aggs.is_empty() {
+            true => Vec::new(),
+            false => aggregate::collect(&task.aggs, segment, rows)?,
+        },
+    })
+}
+
+/// The count of one token over the whole split, which the split knows without reading rows.
+fn count_by_token(task: &Task, eval: &SplitEval<'_>) -> Result<Option<u64>, LeafError> {
+    let reader: &SplitReader = eval.reader;
+    if !reader.indexes().iter().all(|n| task.indexes.matches(n.as_str()))
+        || reader.rows_in(task.time) != (0..reader.docs())
+    {
+        return Ok(None);
+    }
+    let Node::Field(field) = &task.node else {
+        return Ok(matches!(task.node, Node::All).then(|| u64::from(reader.docs())));
+    };
+    let (Target::Path(path), Kind::Words { words, minimum: 1 }) = (&field.target, field.test.kind())
+    else {
+        return Ok(None);
+    };
+    let ([word], Some((info, crate::test::View::Text))) = (words.as_slice(), eval.resolve(path))
+    else {
+        return Ok(None);
+    };
+    let ([token], true) = (word.as_slice(), info.ints + info.floats + info.bools == 0) else {
+        return Ok(None);
+    };
+    match eval.text_position(&info.path) {
+        Some(at) => Ok(Some(u64::from(reader.token_docs(TokenClass::Text(at), token)?))),
+        None => Ok(None),
+    }
+}

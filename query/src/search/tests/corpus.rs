@@ -1,0 +1,203 @@
+//! Documents to search: seeded, small words, every kind of value, in live batches and in splits.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use index::live::Roll;
+use index::publish::Builder;
+use index::read::cache::ReaderCache;
+use index::read::{LiveBatch, Snapshot, Split};
+use index::settings::test_settings;
+use model::batch::BatchBuilder;
+use model::id::{IndexName, NodeId, RecordSeq, Tenant, WalSeq};
+use model::live::Sequenced;
+use model::time::{NS_PER_MS, TimeRange, Timestamp};
+use platform::clock::ManualClock;
+use platform::object_store::memory::MemoryStore;
+use platform::rng::{Rng, SeededRng};
+use serde_json::{Map, Value as Json, json};
+
+use super::naive::Doc;
+
+pub(super) const NODE: NodeId = NodeId(9);
+/// The first record's time: 2026-11-19T22:00:00Z, two hours before a new bucket.
+pub(super) const START_MS: i64 = 1_795_125_600_000;
+
+pub(super) struct Corpus {
+    /// The same records live, in splits, and half of each.
+    pub(super) snapshots: Vec<Snapshot>,
+    pub(super) docs: Vec<Doc>,
+    _dir: tempfile::TempDir,
+    _runtime: tokio::runtime::Runtime,
+}
+
+pub(super) struct Draw(SeededRng);
+
+impl Draw {
+    pub(super) fn below(&self, n: u64) -> u64 {
+        self.0.next_u64() % n
+    }
+
+    fn pick<'a>(&self, list: &[&'a str]) -> &'a str {
+        list[self.below(list.len() as u64) as usize]
+    }
+
+    fn chance(&self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+pub(super) const WORDS: &[&str] =
+    &["error", "Error", "timeout", "refused", "GET", "api", "v1", "10", "Größe", "user_id"];
+pub(super) const SERVICES: &[&str] = &["api", "web", "db-1", "DB", "Web API"];
+
+fn message(draw: &Draw, unique: u64) -> String {
+    let mut out = String::new();
+    for _ in 0..1 + draw.below(5) {
+        out.push_str(draw.pick(WORDS));
+        out.push_str(draw.pick(&[" ", "/", ": ", "."]));
+    }
+    if draw.chance(50) {
+        out.push_str(&format!("req={unique:x}f"));
+    }
+    out
+}
+
+fn status(draw: &Draw) -> Json {
+    match draw.below(6) {
+        0 => json!(200),
+        1 => json!(404),
+        2 => json!(503),
+        3 => json!("503"),
+        4 => json!(1.5),
+        _ => json!([200, -7]),
+    }
+}
+
+/// A document; `unique` makes some of its values unique.
+fn document(draw: &Draw, unique: u64) -> Json {
+    let mut out = Map::new();
+    let ns = (START_MS + draw.below(4 * 3_600_000) as i64) * NS_PER_MS + draw.below(3) as i64 * 100;
+    out.insert("@timestamp".into(), Timestamp(ns).rfc3339().into());
+    if draw.chance(90) {
+        let text = message(draw, unique);
+        let value = if draw.chance(10) { json!([text, message(draw, unique)]) } else { json!(text) };
+        out.insert("message".into(), value);
+    }
+    if draw.chance(80) {
+        let service = draw.pick(SERVICES);
+        let value = if draw.chance(15) { json!([service, "web"]) } else { json!(service) };
+        out.insert("service".into(), value);
+    }
+    if draw.chance(70) {
+        out.insert("status".into(), status(draw));
+    }
+    if draw.chance(60) {
+        out.insert("latency".into(), json!(draw.below(1000) as i64 - 100));
+    }
+    if draw.chance(50) {
+        out.insert("ok".into(), json!(draw.chance(50)));
+    }
+    if draw.chance(50) {
+        out.insert("trace".into(), json!({"id": format!("{:08x}-{}", unique * 2_654_435_761 % 0xffff_ffff, unique % 7)}));
+    }
+    if draw.chance(30) {
+        let day = 10 + draw.below(10);
+        out.insert("created".into(), json!(format!("2026-10-{day}T0{}:00:00Z", draw.below(10))));
+    }
+    if draw.chance(20) {
+        out.insert("nothing".into(), Json::Null);
+    }
+    Json::Object(out)
+}
+
+/// Batches of documents, and the documents as the naive evaluator sees them.
+fn records(docs: u64, batch_docs: u64, seed: u64) -> (Vec<Sequenced>, Vec<Doc>) {
+    let draw = Draw(SeededRng::new(seed));
+    let (mut batches, mut out) = (Vec::new(), Vec::new());
+    let mut first = 1;
+    let mut unique = 0;
+    while unique < docs {
+        let received = Timestamp(START_MS * NS_PER_MS);
+        let mut builder = BatchBuilder::new(Tenant::default(), None, received);
+        for _ in 0..batch_docs.min(docs - unique) {
+            let source = document(&draw, unique);
+            let index = draw.pick(&["logs-a", "logs-b", "other"]);
+            let id = draw.chance(20).then(|| format!("id-{unique}"));
+            let text = source.to_string();
+            builder.push(&IndexName::new(index), id.as_deref(), text.as_bytes()).unwrap();
+            unique += 1;
+            out.push(Doc::new(&source, index, id, unique));
+        }
+        let batch = Arc::new(builder.finish());
+        let seq = WalSeq(batches.len() as u64 + 1);
+        let records = batch.records().len() as u64;
+        batches.push(Sequenced { seq, first_record: RecordSeq(first), batch });
+        first += records;
+    }
+    (batches, out)
+}
+
+fn live(batch: &Sequenced) -> Arc<LiveBatch> {
+    let times = batch.batch.records().iter().map(|r| r.timestamp);
+    let (from, last) = (times.clone().min().unwrap(), times.max().unwrap());
+    let mut index_docs = vec![0; batch.batch.indexes().len()];
+    batch.batch.records().iter().for_each(|r| index_docs[r.index as usize] += 1);
+    Arc::new(LiveBatch {
+        batch: batch.clone(),
+        time: TimeRange { from, to: Timestamp(last.0 + 1) },
+        fields: Vec::new(),
+        index_docs,
+    })
+}
+
+fn splits(batches: &[Sequenced], dir: &Path, cache: &Arc<ReaderCache>, seed: u64) -> Vec<Arc<Split>> {
+    let settings = test_settings();
+    let (clock, rng) = (ManualClock::at(5), SeededRng::new(seed));
+    let builder =
+        Builder { settings: &settings, staging: dir, threads: 1, clock: &clock, rng: &rng };
+    let roll = Roll { batches: batches.iter().map(live).collect(), checkpoint: Default::default() };
+    let mut out = Vec::new();
+    for built in builder.build(&roll).unwrap() {
+        cache.adopt(&built.meta.id, &built.path).unwrap();
+        out.push(Arc::new(Split::new(built.meta, cache.clone())));
+    }
+    out
+}
+
+impl Corpus {
+    pub(super) fn new(docs: u64, batch_docs: u64, seed: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (staging, copies) = (dir.path().join("staging"), dir.path().join("copies"));
+        std::fs::create_dir_all(&staging).unwrap();
+        std::fs::create_dir_all(&copies).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let store = Arc::new(MemoryStore::new());
+        let limits = (u64::MAX, 100);
+        let cache = ReaderCache::new(store, runtime.handle().clone(), NODE, &copies, limits);
+        let cache = Arc::new(cache.unwrap());
+        let (batches, docs) = records(docs, batch_docs, seed);
+        let half = batches.len() / 2;
+        let snapshot = |split: &[Sequenced], rest: &[Sequenced], seed| {
+            let mut splits = splits(split, &staging, &cache, seed);
+            // A second roll, so that splits overlap in time.
+            splits.sort_by_key(|s| std::cmp::Reverse(s.meta().time.to));
+            Snapshot {
+                splits,
+                live: rest.iter().map(live).collect(),
+                node: NODE,
+                text_fields: vec!["message".to_owned()].into(),
+            }
+        };
+        let none = &batches[..0];
+        let mut all = snapshot(&batches[..half], none, seed + 1);
+        all.splits.extend(snapshot(&batches[half..], none, seed + 2).splits);
+        all.splits.sort_by_key(|s| std::cmp::Reverse(s.meta().time.to));
+        let snapshots = vec![
+            snapshot(none, &batches, seed + 3),
+            all,
+            snapshot(&batches[..half], &batches[half..], seed + 4),
+        ];
+        Self { snapshots, docs, _dir: dir, _runtime: runtime }
+    }
+}

@@ -1,0 +1,348 @@
+//! How is a wildcard or a Lucene expression matched? By one compiled expression, and by the
+//! pieces of text that every match must hold.
+//!
+//! Knows no fields; the pieces let a split pass over rows that cannot match.
+
+use regex::{Regex, RegexBuilder};
+
+use crate::ast::TextTest;
+use crate::error::QueryError;
+
+/// The most memory of one compiled expression, in bytes.
+const REGEX_BYTES_MAX: usize = 1 << 20;
+/// The longest pattern, in bytes.
+const PATTERN_BYTES_MAX: usize = 10_000;
+
+/// A piece of text that every match holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The text, in the pattern's case.
+    pub text: String,
+    /// Other text may stand directly before it.
+    pub open_left: bool,
+    /// Other text may stand directly after it.
+    pub open_right: bool,
+}
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    regex: Regex,
+    /// It ignores case.
+    pub folds: bool,
+    /// What every match must hold.
+    pub pieces: Vec<Piece>,
+}
+
+impl Pattern {
+    /// Whether the whole text matches (for a substring: holds it).
+    pub fn matches(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+
+    /// Text that begins so.
+    pub fn prefix(test: &TextTest) -> Result<Self, QueryError> {
+        let pieces = vec![Piece { text: test.text.clone(), open_left: false, open_right: true }];
+        let body = format!("^{}", regex::escape(&test.text));
+        Ok(Self { folds: test.fold, regex: compile("prefix", test, &body)?, pieces })
+    }
+
+    /// Text that holds this.
+    pub fn substring(test: &TextTest) -> Result<Self, QueryError> {
+        let pieces = vec![Piece { text: test.text.clone(), open_left: true, open_right: true }];
+        Ok(Self { folds: test.fold, regex: compile("substring", test, &regex::escape(&test.text))?, pieces })
+    }
+
+    /// `*`, `?` and `\`.
+    pub fn wildcard(test: &TextTest) -> Result<Self, QueryError> {
+        let mut out = Builder::default();
+        let mut chars = test.text.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '*' => out.any(".*"),
+                '?' => out.any("."),
+                '\\' => out.literal(chars.next().unwrap_or('\\')),
+                c => out.literal(c),
+            }
+        }
+        let pieces = out.finish();
+        Ok(Self { folds: test.fold, regex: compile("wildcard", test, &unanchored(out.body))?, pieces })
+    }
+
+    /// Lucene's regular expressions.
+    pub fn regex(test: &TextTest) -> Result<Self, QueryError> {
+        let mut translation = lucene::Translation::new(&test.text);
+        translation.run().map_err(|reason| {
+            QueryError::illegal(format!("invalid regular expression `{}`: {reason}", test.text))
+        })?;
+        let (body, pieces) = translation.finish();
+        let body =
+            if body.contains('|') { format!("^(?:{body})$") } else { unanchored(body) };
+        Ok(Self { folds: test.fold, regex: compile("regular expression", test, &body)?, pieces })
+    }
+}
+
+/// Anchors at both ends, where no leading or trailing "anything" makes that needless: without
+/// anchors the search for a literal is many times as fast.
+fn unanchored(body: String) -> String {
+    let mut inner = body.as_str();
+    let head = inner.strip_prefix(".*").filter(|r| !r.starts_with(['?', '*', '+', '{']));
+    let from = if head.is_some() { "" } else { "^" };
+    inner = head.unwrap_or(inner);
+    let tail = inner.strip_suffix(".*").filter(|r| !r.ends_with('\\'));
+    let to = if tail.is_some() { "" } else { "$" };
+    inner = tail.unwrap_or(inner);
+    format!("{from}{inner}{to}")
+}
+
+fn compile(what: &str, test: &TextTest, body: &str) -> Result<Regex, QueryError> {
+    if test.text.len() > PATTERN_BYTES_MAX {
+        return Err(QueryError::illegal(format!(
+            "{what} of {} bytes is too long, at most {PATTERN_BYTES_MAX} are allowed",
+            test.text.len()
+        )));
+    }
+    RegexBuilder::new(body)
+        .dot_matches_new_line(true)
+        .case_insensitive(test.fold)
+        .size_limit(REGEX_BYTES_MAX)
+        .dfa_size_limit(REGEX_BYTES_MAX)
+        .nest_limit(100)
+        .build()
+        .map_err(|e| {
+            let reason = match e {
+                regex::Error::CompiledTooBig(_) => {
+                    "it is too complex; make its repetitions smaller".to_owned()
+                }
+                e => e.to_string().lines().last().unwrap_or("not an expression").to_owned(),
+            };
+            QueryError::illegal(format!("invalid {what} `{}`: {reason}", test.text))
+        })
+}
+
+/// Writes an expression and notes the pieces of literal text.
+#[derive(Debug, Default)]
+struct Builder {
+    body: String,
+    pieces: Vec<Piece>,
+    run: String,
+    run_open: bool,
+}
+
+impl Builder {
+    fn literal(&mut self, c: char) {
+        self.body.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
+        self.run.push(c);
+    }
+
+    fn any(&mut self, body: &str) {
+        self.cut(true);
+        // Two stars in a row are one, and a pattern of stars compiles fast.
+        if !(body == ".*" && self.body.ends_with(".*") && !self.body.ends_with("\\.*")) {
+            self.body.push_str(body);
+        }
+    }
+
+    /// Ends the run of literal text; `open`: something that is not literal follows.
+    fn cut(&mut self, open: bool) {
+        if !self.run.is_empty() {
+            self.pieces.push(Piece {
+                text: std::mem::take(&mut self.run),
+                open_left: self.run_open,
+                open_right: open,
+            });
+        }
+        self.run_open = open;
+    }
+
+    fn finish(&mut self) -> Vec<Piece> {
+        self.cut(false);
+        std::mem::take(&mut self.pieces)
+    }
+}
+
+mod lucene {
+    //! Lucene's syntax in the words of the `regex` crate.
+
+    use std::iter::Peekable;
+    use std::str::Chars;
+
+    use super::{Builder, Piece};
+
+    pub(super) struct Translation<'a> {
+        chars: Peekable<Chars<'a>>,
+        out: Builder,
+        /// Where the last atom begins in `out.body`, and whether it is repeated already.
+        atom: Option<(usize, bool)>,
+        groups: Vec<usize>,
+        alternatives: bool,
+    }
+
+    impl<'a> Translation<'a> {
+        pub(super) fn new(text: &'a str) -> Self {
+            Self {
+                chars: text.chars().peekable(),
+                out: Builder::default(),
+                atom: None,
+                groups: Vec::new(),
+                alternatives: false,
+            }
+        }
+
+        pub(super) fn finish(mut self) -> (String, Vec<Piece>) {
+            let pieces = self.out.finish();
+            let pieces = if self.alternatives { Vec::new() } else { pieces };
+            (self.out.body, pieces)
+        }
+
+        pub(super) fn run(&mut self) -> Result<(), String> {
+            while let Some(c) = self.chars.next() {
+                match c {
+                    '\\' => self.escape()?,
+                    '"' => self.quoted()?,
+                    '[' => self.class()?,
+                    '(' => {
+                        self.out.cut(true);
+                        self.groups.push(self.out.body.len());
+                        self.out.body.push_str("(?:");
+                        self.atom = None;
+                    }
+                    ')' => self.close()?,
+                    '|' => {
+                        self.out.cut(true);
+                        self.alternatives |= self.groups.is_empty();
+                        self.out.body.push('|');
+                        self.atom = None;
+                    }
+                    '*' | '+' | '?' | '{' => self.repeat(c)?,
+                    '.' => self.set("."),
+                    '@' => self.set("(?:.*)"),
+                    '~' | '&' | '<' | '>' | '#' => {
+                        return Err(format!(
+                            "operator `{c}` is not supported; for the character write `\\{c}`"
+                        ));
+                    }
+                    c => self.literal(c),
+                }
+            }
+            match self.groups.is_empty() {
+                true => Ok(()),
+                false => Err("`(` is not closed".to_owned()),
+            }
+        }
+
+        fn literal(&mut self, c: char) {
+            self.atom = Some((self.out.body.len(), false));
+            if self.groups.is_empty() {
+                self.out.literal(c);
+            } else {
+                self.out.body.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
+            }
+        }
+
+        fn set(&mut self, body: &str) {
+            self.out.cut(true);
+            self.atom = Some((self.out.body.len(), false));
+            self.out.body.push_str(body);
+        }
+
+        fn escape(&mut self) -> Result<(), String> {
+            match self.chars.next() {
+                None => return Err("`\\` at the end escapes nothing".to_owned()),
+                Some('d') => self.set("[0-9]"),
+                Some('D') => self.set("[^0-9]"),
+                Some('w') => self.set("[0-9A-Za-z_]"),
+                Some('W') => self.set("[^0-9A-Za-z_]"),
+                Some('s') => self.set(r"[ \t\n\r]"),
+                Some('S') => self.set(r"[^ \t\n\r]"),
+                Some(c) => self.literal(c),
+            }
+            Ok(())
+        }
+
+        fn quoted(&mut self) -> Result<(), String> {
+            self.out.cut(true);
+            let from = self.out.body.len();
+            self.out.body.push_str("(?:");
+            loop {
+                match self.chars.next() {
+                    None => return Err("`\"` is not closed".to_owned()),
+                    Some('"') => break self.out.body.push(')'),
+                    Some(c) => {
+                        self.out.body.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
+                    }
+                }
+            }
+            self.atom = Some((from, false));
+            Ok(())
+        }
+
+        fn class(&mut self) -> Result<(), String> {
+            let mut body = String::from("[");
+            if self.chars.next_if_eq(&'^').is_some() {
+                body.push('^');
+            }
+            let mut first = true;
+            loop {
+                match self.chars.next() {
+                    None => return Err("`[` is not closed".to_owned()),
+                    Some(']') if !first => break,
+                    Some('-') => body.push('-'),
+                    Some('\\') => match self.chars.next() {
+                        None => return Err("`[` is not closed".to_owned()),
+                        Some('d') => body.push_str("0-9"),
+                        Some('w') => body.push_str("0-9A-Za-z_"),
+                        Some('s') => body.push_str(r" \t\n\r"),
+                        Some(c) => in_class(&mut body, c),
+                    },
+                    Some(c) => in_class(&mut body, c),
+                }
+                first = false;
+            }
+            body.push(']');
+            self.set(&body);
+            Ok(())
+        }
+
+        fn close(&mut self) -> Result<(), String> {
+            let from = self.groups.pop().ok_or("`)` closes nothing")?;
+            self.out.cut(true);
+            self.out.body.push(')');
+            self.atom = Some((from, false));
+            Ok(())
+        }
+
+        fn repeat(&mut self, c: char) -> Result<(), String> {
+            let Some((from, again)) = self.atom else {
+                return Err(format!("`{c}` has nothing to repeat"));
+            };
+            // The last character may be missing in a match: it belongs to no piece.
+            self.out.run.pop();
+            self.out.cut(true);
+            if again {
+                // `a+?` is an optional `a+` there, but a lazy one here.
+                self.out.body.insert_str(from, "(?:");
+                self.out.body.push(')');
+            }
+            self.out.body.push(c);
+            if c == '{' {
+                loop {
+                    match self.chars.next() {
+                        Some('}') => break self.out.body.push('}'),
+                        Some(c) if c.is_ascii_digit() || c == ',' => self.out.body.push(c),
+                        _ => return Err("`{` must be `{n}`, `{n,}` or `{n,m}`".to_owned()),
+                    }
+                }
+            }
+            self.atom = Some((from, true));
+            Ok(())
+        }
+    }
+
+    fn in_class(body: &mut String, c: char) {
+        if c.is_ascii_punctuation() {
+            body.push('\\');
+        }
+        body.push(c);
+    }
+}
