@@ -1,1 +1,46 @@
-fn main(){}
+//! What was asked on the command line? `logdrive server`, and what talks to a running one.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use logdrive::{cli, server};
+
+#[derive(Parser)]
+#[command(
+    name = "logdrive",
+    version,
+    about = "A centralized log pipeline and search engine",
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server: ingest, index and search in one process
+    Server(server::Args),
+    /// Find lines
+    Search(cli::search::Args),
+    /// Follow new lines
+    Tail(cli::tail::Args),
+    /// Look into a split's object, or check it
+    Split(cli::split::Args),
+    /// Write the log files of a small shop with an incident in it
+    DemoTraffic(cli::demo_traffic::Args),
+}
+
+fn main() -> ExitCode {
+    let run = match Cli::parse().command {
+        Command::Server(args) => server::run(args),
+        Command::Search(args) => cli::search::run(args),
+        Command::Tail(args) => cli::tail::run(args),
+        Command::Split(args) => cli::split::run(args),
+        Command::DemoTraffic(args) => cli::demo_traffic::run(args),
+    };
+    run.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -17,3 +17,5 @@ pub mod clause;
 pub mod elastic;
 pub mod syntax;
 pub mod api;
+
+pub use settings::{ApiSettings, Settings};

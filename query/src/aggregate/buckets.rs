@@ -22,10 +22,9 @@ pub(super) fn ordered(
     if order.is_empty() {
         order.push((BucketOrder::Count, true));
     }
-    let least = agg.min_doc_count.max(1);
     let mut out: Vec<(Vec<Option<f64>>, Key, Bucket)> = map
         .into_iter()
-        .filter(|(_, bucket)| bucket.docs >= least)
+        .filter(|(_, bucket)| bucket.docs >= agg.min_doc_count)
         .map(|(key, mut bucket)| {
             let numbers = order
                 .iter()

@@ -68,9 +68,11 @@ impl<'a> BlockValues<'a> {
         block: &'b Block,
     ) -> impl Iterator<Item = (u32, u32, &'b [(u32, Raw)])> + 'b {
         let (mut from, mut to) = (0, 0);
+        let mut last = None;
         block.rows.iter().zip(&block.buckets).map(move |(row, bucket)| {
             let values = &self.values;
-            if values.get(from).is_none_or(|v| v.0 != *row) {
+            if last != Some(*row) {
+                last = Some(*row);
                 while to < values.len() && values[to].0 < *row {
                     to += 1;
                 }

@@ -104,6 +104,12 @@ fn plan_one(name: &str, agg: &Agg, depth: usize) -> Result<Planned, QueryError> 
     let kind = match &agg.kind {
         AggKind::Terms(terms) => {
             check_order(name, terms, &subs)?;
+            if terms.min_doc_count == 0 {
+                return Err(QueryError::illegal(format!(
+                    "aggregation `{name}`: `min_doc_count` 0 is not supported by `terms`, buckets \
+                     without records are never made; use 1"
+                )));
+            }
             Kind::Terms(terms.clone())
         }
         AggKind::DateHistogram(date) => Kind::Date(Box::new(DatePlan {

@@ -82,7 +82,8 @@ impl Rounding {
         let into = at.saturating_add(shift).rem_euclid(width);
         let mut from = at.saturating_sub(into);
         let before = self.zone_offset(from);
-        if before != shift {
+        let round = |at: i64, shift: i64| at.saturating_add(shift).rem_euclid(width) == 0;
+        if before != shift && !round(from, before) {
             // The clock was moved inside the bucket: begin where it showed the round time.
             let moved = from.saturating_add(shift - before);
             if moved <= at {
@@ -91,7 +92,7 @@ impl Rounding {
         }
         let mut to = at.saturating_add(width - into);
         let after = self.zone_offset(to);
-        if after != shift {
+        if after != shift && !round(to, after) {
             let moved = to.saturating_add(shift - after);
             if moved > at && self.zone_offset(moved) == after {
                 to = moved;

@@ -33,12 +33,13 @@ impl FieldType {
     }
 
     /// The widest type of a field's values; `None` when all are null.
-    fn of(field: &FieldInfo) -> Option<Self> {
+    fn of(field: &FieldInfo, text_fields: &[String]) -> Option<Self> {
+        let text = field.text || text_fields.contains(&field.path);
         if field.path == TIMESTAMP_FIELD {
             return Some(FieldType::Date);
         }
         [
-            (field.strings > 0 && field.text, FieldType::Text),
+            (field.strings > 0 && text, FieldType::Text),
             (field.strings > 0, FieldType::Keyword),
             (field.floats > 0, FieldType::Double),
             (field.ints > 0, FieldType::Long),
@@ -98,7 +99,7 @@ pub(super) fn fields(snapshot: &Snapshot, wanted: &BTreeSet<String>) -> Result<F
     let (failed, reason) = each_field_list(snapshot, wanted, |fields, names| {
         lists += 1;
         for field in fields {
-            let Some(ty) = FieldType::of(field) else { continue };
+            let Some(ty) = FieldType::of(field, &snapshot.text_fields) else { continue };
             for at in &field.indexes {
                 let Some(name) = names.get(*at as usize).filter(|n| wanted.contains(**n)) else {
                     continue;

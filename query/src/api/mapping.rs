@@ -74,12 +74,7 @@ fn insert(root: &mut Map<String, Json>, path: &str, ty: FieldType) {
             None => return,
         }
     }
-    let last = parts[parts.len() - 1];
-    match at.get(last) {
-        // `a-b` sorts between `a` and `a.b`, but `a` itself is always first.
-        Some(_) => at.insert(format!("{last}."), leaf),
-        None => at.insert(last.to_owned(), leaf),
-    };
+    at.insert(parts[parts.len() - 1].to_owned(), leaf);
 }
 
 /// `GET|POST /_field_caps`, `/{index}/_field_caps`.

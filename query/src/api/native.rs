@@ -16,8 +16,8 @@ use crate::ast::Query;
 use crate::clause::Limits;
 use crate::dates::{Dates, Rounding, moment};
 use crate::request::{
-    Agg, AggKind, DateHistogramAgg, Interval, Metric, MetricAgg, SearchRequest, SortBy, SortKey,
-    TrackTotal,
+    Agg, AggKind, BucketOrder, DateHistogramAgg, Interval, Metric, MetricAgg, SearchRequest,
+    SortBy, SortKey, TermsAgg, TrackTotal,
 };
 use crate::syntax::parse_search;
 
@@ -28,6 +28,8 @@ const WIDTHS_S: [i64; 20] = [
 ];
 const BUCKETS_DEFAULT: u64 = 60;
 const BUCKETS_MAX: u64 = 10_000;
+/// How many values of the field `by` are counted in each bucket of a histogram.
+const VALUES_MAX: usize = 20;
 
 fn query(api: &Api, params: &Params) -> Result<Query, ApiError> {
     let limits = Limits {
@@ -140,14 +142,14 @@ async fn span(api: &Api, request: &SearchRequest) -> Result<Option<(i64, i64)>, 
     let aggs = answer.aggregations.unwrap_or_default();
     let ms = |name: &str| aggs.get(name)?.get("value")?.as_f64().map(|ms| ms as i64);
     let ns = |ms: i64| Timestamp::from_millis(ms).0;
-    Ok(ms("from").zip(ms("to")).map(|(from, to)| (ns(from), ns(to.saturating_add(1)))))
+    Ok(ms("from").zip(ms("to")).map(|(from, to)| (ns(from), ns(to).saturating_add(1))))
 }
 
-/// `GET /api/v1/histogram?q=&since=&until=&index=&buckets=`: counts over time, at most so many
-/// buckets, of a width that people like.
+/// `GET /api/v1/histogram?q=&since=&until=&index=&buckets=`: counts over time in about so
+/// many buckets, of a width that people like.
 pub(super) async fn histogram(api: Api, call: Call) -> Result<Response, ApiError> {
     let params = &call.params;
-    params.only_these(&call.path, &["q", "since", "until", "index", "buckets"])?;
+    params.only_these(&call.path, &["q", "since", "until", "index", "buckets", "by"])?;
     let buckets = number(params, "buckets")?.unwrap_or(BUCKETS_DEFAULT);
     if !(1..=BUCKETS_MAX).contains(&buckets) {
         return Err(ApiError::illegal(format!(
@@ -179,16 +181,13 @@ pub(super) async fn histogram(api: Api, call: Call) -> Result<Response, ApiError
         keyed: false,
     };
     let kind = AggKind::DateHistogram(histogram);
-    request.aggs = vec![("t".to_owned(), Agg { kind, aggs: Vec::new(), meta: None })];
+    let by: Vec<_> = params.get("by").map(values).into_iter().collect();
+    request.aggs = vec![("t".to_owned(), Agg { kind, aggs: by, meta: None })];
     let answer = api.searcher.search(&api.tenant(), request).await?;
     hits::check_shards(&answer.shards, true)?;
     let found = answer.aggregations.unwrap_or_default();
     let list = found.get("t").and_then(|t| t.get("buckets")).and_then(Json::as_array);
-    let list: Vec<Json> = list
-        .into_iter()
-        .flatten()
-        .map(|b| json!({ "time": b["key_as_string"], "time_ms": b["key"], "count": b["doc_count"] }))
-        .collect();
+    let list: Vec<Json> = list.into_iter().flatten().map(bucket).collect();
     let total = answer.total.map_or(0, |t| t.value);
     let body = json!({
         "total": total,
@@ -200,7 +199,30 @@ pub(super) async fn histogram(api: Api, call: Call) -> Result<Response, ApiError
     reply::json(&call, body)
 }
 
-/// The narrowest liked width that needs no more than so many buckets.
+/// The most frequent values of a field, under the name `by`.
+fn values(field: &str) -> (String, Agg) {
+    let terms = TermsAgg {
+        field: field.to_owned(),
+        size: VALUES_MAX,
+        order: vec![(BucketOrder::Count, true), (BucketOrder::Key, false)],
+        min_doc_count: 1,
+        missing: None,
+    };
+    ("by".to_owned(), Agg { kind: AggKind::Terms(terms), aggs: Vec::new(), meta: None })
+}
+
+fn bucket(b: &Json) -> Json {
+    let mut out = json!({
+        "time": b["key_as_string"], "time_ms": b["key"], "count": b["doc_count"],
+    });
+    if let Some(values) = b["by"]["buckets"].as_array() {
+        let value = |v: &Json| json!({ "key": v["key"], "count": v["doc_count"] });
+        out["by"] = values.iter().map(value).collect();
+    }
+    out
+}
+
+/// The narrowest liked width of which so many cover the span.
 fn width_ns(span_ns: i64, buckets: u64) -> i64 {
     let needed = i128::from(span_ns) / i128::from(buckets);
     let second = i128::from(model::time::NS_PER_S);

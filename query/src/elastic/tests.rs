@@ -265,7 +265,7 @@ fn query_errors_name_the_query_and_the_key() {
         (
             r#"{"term":{"a":1},"term":{"a":2}}"#,
             "the body is no valid JSON: the key `term` stands twice in one object at line 1 \
-             column 19",
+             column 22",
         ),
         (r#"{"term":"#, "the body is no valid JSON: EOF while parsing a value at line 1 column 8"),
     ]);

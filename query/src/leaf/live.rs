@@ -164,7 +164,7 @@ impl<'a> LiveView<'a> {
             }
             LiveNode::Ids(ids) => {
                 let id = self.id(at);
-                ids.iter().any(|i| *i == id)
+                ids.contains(&id)
             }
             LiveNode::Index(wanted) => wanted[record.index as usize],
             LiveNode::Bool { must, should, must_not, minimum } => {

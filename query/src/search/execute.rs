@@ -1,12 +1,14 @@
 //! In what order are segments searched, and when is it enough? Live batches first, then splits in
 //! waves, newest first, until nothing can change the answer.
 //!
-//! Runs on the searcher's threads; knows neither clients nor limits of admission.
+//! Only the waves run on the searcher's threads, so that one search never waits inside another.
+//! Knows neither clients nor limits of admission.
 
 use std::sync::Arc;
 
 use index::read::{LiveBatch, RowSet, Snapshot, Split, SplitReader, TokenClass};
 use model::time::TimeRange;
+use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::order::Order;
@@ -89,15 +91,20 @@ impl Task {
 ///
 /// # Errors
 /// A limit is reached, or the search was cancelled. What cannot be read is noted, not an error.
-pub fn execute(task: &Task, snapshot: &Snapshot, run: &Run) -> Result<Merged, QueryError> {
+pub fn execute(
+    task: &Task,
+    snapshot: &Snapshot,
+    run: &Run,
+    pool: &ThreadPool,
+) -> Result<Merged, QueryError> {
     let mut merged = Merged::default();
     let live: Vec<(u32, &LiveBatch)> = (0u32..)
         .zip(snapshot.live.iter().map(Arc::as_ref))
         .filter(|(_, l)| task.is_for(l.time, l.batch.batch.indexes().iter().map(|n| n.as_str())))
         .collect();
     merged.shards.total += live.len() as u32;
-    let found: Vec<_> =
-        live.par_iter().map(|(at, batch)| search_live(task, snapshot, (*at, batch), run)).collect();
+    let search = |(at, batch): &(u32, &LiveBatch)| search_live(task, snapshot, (*at, batch), run);
+    let found: Vec<_> = pool.install(|| live.par_iter().map(search).collect());
     for part in found {
         take(&mut merged, task, part, "live records")?;
     }
@@ -112,7 +119,7 @@ pub fn execute(task: &Task, snapshot: &Snapshot, run: &Run) -> Result<Merged, Qu
         Some(false) => splits.sort_by_key(|(_, s)| s.meta().time.from),
         _ => splits.sort_by_key(|(_, s)| std::cmp::Reverse(s.meta().time.to)),
     }
-    for wave in splits.chunks(rayon::current_num_threads().max(1)) {
+    for wave in splits.chunks(pool.current_num_threads().max(1)) {
         if merged.timed_out {
             break;
         }
@@ -123,13 +130,11 @@ pub fn execute(task: &Task, snapshot: &Snapshot, run: &Run) -> Result<Merged, Qu
             .filter(|(_, _, improves)| *improves || !counted)
             .collect();
         merged.partly |= counted;
-        let found: Vec<_> = wave
-            .par_iter()
-            .map(|(at, split, hits)| {
-                let wanted = if *hits { task.wanted } else { 0 };
-                search_split(task, snapshot, (*at, split), wanted, run)
-            })
-            .collect();
+        let search = |(at, split, hits): &(u32, &Split, bool)| {
+            let wanted = if *hits { task.wanted } else { 0 };
+            search_split(task, snapshot, (*at, split), wanted, run)
+        };
+        let found: Vec<_> = pool.install(|| wave.par_iter().map(search).collect());
         for (part, (_, split, _)) in found.into_iter().zip(wave) {
             take(&mut merged, task, part, split.meta().id.as_str())?;
         }

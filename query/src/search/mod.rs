@@ -11,7 +11,6 @@ mod tail;
 mod tests;
 mod top;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -21,7 +20,7 @@ use model::live::Sequenced;
 use model::time::NS_PER_MS;
 use platform::clock::Clock;
 use platform::telemetry::{self, Metric};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 
 use crate::aggregate;
 use crate::answer::{CountAnswer, Hit, SearchAnswer, TailEvent};
@@ -56,7 +55,7 @@ struct Inner {
     source: Arc<dyn SnapshotSource>,
     settings: Settings,
     clock: Arc<dyn Clock>,
-    pool: Option<rayon::ThreadPool>,
+    pool: Option<Arc<rayon::ThreadPool>>,
     memory: Arc<Memory>,
     running: Arc<Semaphore>,
     streaming: Arc<Semaphore>,
@@ -73,11 +72,26 @@ impl Drop for CancelOnDrop {
 }
 
 /// Counts a search while it waits.
-struct Waiting<'a>(&'a AtomicUsize);
+struct Waiting<'a>(&'a AtomicUsize, Counted);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Shows a search that waits or runs in the metrics.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        telemetry::shift(Metric::SearchQueueDepth, 1);
+        Counted
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
         telemetry::shift(Metric::SearchQueueDepth, -1);
     }
 }
@@ -94,7 +108,8 @@ impl Searcher {
             .thread_name(|at| format!("search-{at}"))
             .build()
             .inspect_err(|error| tracing::error!(%error, "no threads to search with"))
-            .ok();
+            .ok()
+            .map(Arc::new);
         let permits = settings.concurrent_max.clamp(1, Semaphore::MAX_PERMITS);
         Searcher {
             inner: Arc::new(Inner {
@@ -139,8 +154,8 @@ impl Searcher {
         let permit = self.inner.admit().await?;
         let snapshot = self.snapshot(tenant);
         let buckets_max = self.inner.settings.buckets_max;
-        let work = move |run: &Run| -> Result<SearchAnswer, QueryError> {
-            let mut merged = execute(&task, &snapshot, run)?;
+        let work = move |run: &Run, pool: &rayon::ThreadPool| {
+            let mut merged = execute(&task, &snapshot, run, pool)?;
             let candidates = merged.candidates.split_off(request.from.min(merged.candidates.len()));
             let mut failed = Vec::new();
             let hits = page(&snapshot, &candidates, (&task.order, &wanted), |split, error| {
@@ -282,24 +297,23 @@ impl Inner {
         if let Ok(permit) = self.running.clone().try_acquire_owned() {
             return Ok(permit);
         }
-        telemetry::shift(Metric::SearchQueueDepth, 1);
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.waiting);
+        let _waiting = Waiting(&self.waiting, Counted::new());
         if before >= self.settings.concurrent_max {
             return Err(self.overloaded());
         }
         self.running.clone().acquire_owned().await.map_err(|_| self.overloaded())
     }
 
-    /// Runs on the threads of the searcher; the permit is held until the work has really ended.
+    /// Works off the async runtime; the permit is held until the work has really ended.
     async fn work<T: Send + 'static>(
         &self,
         permit: OwnedSemaphorePermit,
         timeout_ms: Option<u64>,
-        work: impl FnOnce(&Run) -> Result<T, QueryError> + Send + 'static,
+        work: impl FnOnce(&Run, &rayon::ThreadPool) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let internal = |what: &str| QueryError::of(ErrorKind::Internal, what);
-        let Some(pool) = &self.pool else {
+        let Some(pool) = self.pool.clone() else {
             return Err(internal("there are no threads to search with, see the log"));
         };
         let limit = self.settings.timeout_ms.min(timeout_ms.unwrap_or(u64::MAX));
@@ -307,18 +321,14 @@ impl Inner {
         let cancelled = Arc::new(AtomicBool::new(false));
         let run = self.run(cancelled.clone(), self.clock.now_ns().saturating_add(limit_ns));
         let _cancel = CancelOnDrop(cancelled);
-        let (done, answer) = oneshot::channel();
-        pool.spawn(move || {
-            telemetry::shift(Metric::SearchQueueDepth, 1);
-            let result = catch_unwind(AssertUnwindSafe(|| work(&run)));
-            telemetry::shift(Metric::SearchQueueDepth, -1);
-            drop(run);
-            drop(permit);
-            let _ = done.send(result.unwrap_or_else(|_| {
-                tracing::error!("a search panicked");
-                Err(internal("the search failed inside; see the server's log"))
-            }));
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let _running = Counted::new();
+            work(&run, &pool)
         });
-        answer.await.unwrap_or_else(|_| Err(internal("the search ended without an answer")))
+        done.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a search panicked");
+            Err(internal("the search failed inside; see the server's log"))
+        })
     }
 }

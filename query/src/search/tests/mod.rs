@@ -5,8 +5,8 @@ mod corpus;
 mod limits;
 mod naive;
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use index::read::Snapshot;
 use model::time::{NS_PER_MS, TimeRange, Timestamp};
@@ -31,12 +31,17 @@ fn free_run() -> Run {
     Run::new(Arc::new(AtomicBool::new(false)), Arc::new(ManualClock::at(0)), 1, memory, 10_000)
 }
 
-/// A search on this thread.
+fn pool() -> &'static rayon::ThreadPool {
+    static POOL: OnceLock<rayon::ThreadPool> = OnceLock::new();
+    POOL.get_or_init(|| rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap())
+}
+
+/// A search without admission.
 pub(super) fn answer(snapshot: &Snapshot, request: &SearchRequest) -> Result<SearchAnswer, QueryError> {
     let task = Task::new(request)?;
     let wanted = Wanted::new(request)?;
     let run = free_run();
-    let mut merged = execute(&task, snapshot, &run)?;
+    let mut merged = execute(&task, snapshot, &run, pool())?;
     let candidates = merged.candidates.split_off(request.from.min(merged.candidates.len()));
     let hits = page(snapshot, &candidates, (&task.order, &wanted), |_, error| panic!("{error}"));
     assert!(merged.shards.failed.is_empty(), "{:?}", merged.shards.failed);
@@ -110,7 +115,7 @@ fn text_test() -> impl Strategy<Value = TextTest> {
 }
 
 fn value_test() -> impl Strategy<Value = Test> {
-    let wildcard = (prop::collection::vec(some_text(), 1..3), 0u8..8, any::<bool>());
+    let wildcard = || (prop::collection::vec(some_text(), 1..3), 0u8..8, any::<bool>());
     prop_oneof![
         Just(Test::Exists),
         (literal(), any::<bool>()).prop_map(|(value, fold)| Test::Term(TermTest { value, fold })),
@@ -126,7 +131,7 @@ fn value_test() -> impl Strategy<Value = Test> {
         (bound(), bound()).prop_map(|(lower, upper)| Test::Range { lower, upper }),
         text_test().prop_map(Test::Prefix),
         text_test().prop_map(Test::Substring),
-        wildcard.clone().prop_map(|(parts, stars, fold)| {
+        wildcard().prop_map(|(parts, stars, fold)| {
             let mut text = parts.join(if stars & 1 == 0 { "*" } else { "?" });
             if stars & 2 == 0 {
                 text.insert(0, '*');
@@ -136,7 +141,7 @@ fn value_test() -> impl Strategy<Value = Test> {
             }
             Test::Wildcard(TextTest { text, fold })
         }),
-        wildcard.prop_map(|(parts, stars, fold)| {
+        wildcard().prop_map(|(parts, stars, fold)| {
             let parts: Vec<String> = parts.iter().map(|p| regex::escape(p)).collect();
             let mut text = parts.join(if stars & 1 == 0 { ".*" } else { "|" });
             if stars & 2 == 0 {
@@ -219,7 +224,7 @@ fn check_hits(corpus: &Corpus, query: &Query) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
 
     #[test]
     fn every_query_finds_what_it_says(query in query()) {
@@ -228,7 +233,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn every_query_finds_what_it_says_in_much(query in query()) {
@@ -307,7 +312,7 @@ fn naive_order(keys: &[SortKey], a: &Doc, b: &Doc) -> std::cmp::Ordering {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
     #[test]
     fn every_order_and_page(

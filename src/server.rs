@@ -1,0 +1,259 @@
+//! How does a server start and stop? Settings, lock, recovery, threads, routes, and back.
+//!
+//! Start: lock the directory, open catalog and store, replay the log into the index, listen.
+//! Stop: refuse new requests, finish those that run, publish what is live, end.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use config::Settings;
+use index::catalog::Catalog;
+use index::catalog::sqlite::SqliteCatalog;
+use index::read::Snapshot;
+use ingest::{Ingest, KnownBatch, Recovered};
+use model::id::Tenant;
+use model::live::Sequenced;
+use platform::clock::{Clock, SystemClock};
+use platform::disk::{DirLock, RealDisk};
+use platform::object_store::{self, ObjectStore};
+use platform::rng::SystemRng;
+use query::api::{Api, router as api_router};
+use query::search::{Searcher, SnapshotSource};
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+
+use crate::http::{self, Readiness};
+
+/// `logdrive server`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Settings file (TOML); without it the defaults hold
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the write-ahead log, the catalog and local objects lie
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address and port to listen on
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+/// Runs a server until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What keeps the server from starting, with the remedy.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let settings = read_settings(&args)?;
+    let filter = tracing_subscriber::EnvFilter::try_new(&settings.server.log)
+        .with_context(|| format!("server.log is `{}`", settings.server.log))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(serve(settings));
+    // A search that ignores its cancellation must not hold the process.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+fn read_settings(args: &Args) -> anyhow::Result<Settings> {
+    let text = match &args.config {
+        Some(path) => Some(
+            std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read settings file `{}`", path.display()))?,
+        ),
+        None => None,
+    };
+    let file = args.config.as_deref().zip(text.as_deref());
+    let mut settings = config::load(file, &platform::settings::environment())?;
+    if let Some(dir) = &args.data_dir {
+        settings.server.data_dir = dir.clone();
+    }
+    if let Some(listen) = args.listen {
+        settings.server.listen = listen;
+    }
+    Ok(settings)
+}
+
+fn lock(dir: &Path) -> anyhow::Result<DirLock> {
+    std::fs::create_dir_all(dir)
+        .with_context(|| format!("cannot make the data directory `{}`", dir.display()))?;
+    DirLock::take(dir).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => anyhow::anyhow!(
+            "the data directory `{}` is in use by another server{}; stop it, or name another \
+             directory with --data-dir",
+            dir.display(),
+            DirLock::holder(dir).map_or(String::new(), |pid| format!(" (process {pid})"))
+        ),
+        _ => anyhow::anyhow!("cannot lock the data directory `{}`: {error}", dir.display()),
+    })
+}
+
+/// The running parts.
+struct Parts {
+    index: index::Index,
+    ingest: Ingest,
+    recovered: Recovered,
+    store: Arc<dyn ObjectStore>,
+    cluster_uuid: String,
+}
+
+async fn start_parts(settings: &Settings, dir: &Path) -> anyhow::Result<Parts> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = object_store::open(&settings.store, &dir.join("objects")).await?;
+    let path = dir.join("catalog.sqlite");
+    let catalog = SqliteCatalog::open(&path, &SystemRng)
+        .with_context(|| format!("cannot open the catalog `{}`", path.display()))?;
+    let (_, cluster_uuid) = catalog.identity()?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let index = index::Index::open(
+        settings.index.clone(),
+        index::Environment {
+            dir: dir.to_owned(),
+            catalog: Arc::new(catalog),
+            store: store.clone(),
+            runtime: tokio::runtime::Handle::current(),
+            clock: clock.clone(),
+            rng: Arc::new(SystemRng),
+            threads,
+            batch_id_window_ms: settings.ingest.batch_id_window_s.saturating_mul(1000),
+        },
+    )?;
+    // Before the replay: a log larger than the memory for live records must drain while it is read.
+    index.start()?;
+    let wal_dir = dir.join("wal");
+    std::fs::create_dir_all(&wal_dir)
+        .with_context(|| format!("cannot make `{}`", wal_dir.display()))?;
+    let known = index.known_batches().iter();
+    let environment = ingest::Environment {
+        wal_dir,
+        disk: Arc::new(RealDisk),
+        clock,
+        node: index.node(),
+        sink: index.sink(),
+        checkpoint: index.checkpoint().wal,
+        next_record: index.checkpoint().next_record,
+        published: index.published(),
+        known_batches: known
+            .map(|b| KnownBatch { id: b.id.clone(), accepted: b.accepted, at: b.at })
+            .collect(),
+    };
+    let ingest_settings = settings.ingest.clone();
+    let started =
+        tokio::task::spawn_blocking(move || Ingest::start(ingest_settings, environment)).await?;
+    let (ingest, recovered) = started?;
+    Ok(Parts { index, ingest, recovered, store, cluster_uuid })
+}
+
+/// Lets queries see the index.
+struct IndexSource(index::Index);
+
+impl SnapshotSource for IndexSource {
+    fn snapshot(&self, tenant: &Tenant) -> Snapshot {
+        self.0.snapshot(tenant)
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Sequenced> {
+        self.0.subscribe()
+    }
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let dir = settings.server.data_dir.clone();
+    let _lock = lock(&dir)?;
+    let stop = stop_signal()?;
+    let listen = settings.server.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| {
+        format!("cannot listen on {listen}; is another server there? choose with --listen")
+    })?;
+    let parts = start_parts(&settings, &dir).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let source = Arc::new(IndexSource(parts.index.clone()));
+    let searcher = Searcher::new(source, settings.query.clone(), clock.clone());
+    let api = Api {
+        searcher,
+        clock,
+        settings: settings.query.api.clone(),
+        cluster_uuid: parts.cluster_uuid.clone(),
+    };
+    let readiness = Readiness::default();
+    let routes = parts.ingest.router().merge(api_router(api));
+    let app = http::router(routes, readiness.clone());
+    print_banner(&settings, listener.local_addr()?, &parts);
+    readiness.set(true);
+    let (began, mut begun) = tokio::sync::watch::channel(false);
+    let ingest = parts.ingest.clone();
+    let graceful = axum::serve(listener, app).with_graceful_shutdown(async move {
+        stop.await;
+        tracing::info!("stopping: no new requests");
+        readiness.set(false);
+        ingest.begin_shutdown();
+        began.send_replace(true);
+    });
+    let deadline = async {
+        // Fails only when the server is gone already.
+        let _ = begun.wait_for(|begun| *begun).await;
+        tokio::time::timeout(
+            Duration::from_millis(settings.server.shutdown_ms),
+            std::future::pending::<()>(),
+        )
+        .await
+    };
+    tokio::select! {
+        served = graceful => served?,
+        _ = deadline => tracing::warn!("some connections did not end in time"),
+    }
+    stop_parts(parts).await
+}
+
+async fn stop_parts(parts: Parts) -> anyhow::Result<()> {
+    parts.ingest.stop().await;
+    let index = parts.index.clone();
+    tokio::task::spawn_blocking(move || index.stop()).await?;
+    tracing::info!("stopped: all that was acknowledged is published");
+    Ok(())
+}
+
+/// Completes at SIGTERM or SIGINT.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut int) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    {
+        (Ok(term), Ok(int)) => (term, int),
+        (Err(error), _) | (_, Err(error)) => bail!("cannot wait for signals: {error}"),
+    };
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    })
+}
+
+/// One screen: where it listens, where data lies, what was recovered.
+fn print_banner(settings: &Settings, address: SocketAddr, parts: &Parts) {
+    let recovered = &parts.recovered;
+    let mut out = String::new();
+    let _ = writeln!(out, "Logdrive {}", env!("CARGO_PKG_VERSION"));
+    let _ = writeln!(out, "  listens     http://{address}");
+    let _ = writeln!(out, "  data        {}", settings.server.data_dir.display());
+    let _ = writeln!(out, "  objects     {}", parts.store.describe());
+    let _ = writeln!(out, "  published   {} splits", parts.index.split_count());
+    let _ = writeln!(
+        out,
+        "  recovered   {} records in {} frames of the write-ahead log",
+        recovered.records, recovered.frames
+    );
+    if recovered.cut_bytes > 0 {
+        let cut = recovered.cut_bytes;
+        let _ = writeln!(out, "  torn tail   {cut} bytes cut: they were never acknowledged");
+    }
+    for damage in &recovered.damaged {
+        let _ = writeln!(out, "  DAMAGED     {damage}");
+    }
+    let _ = writeln!(out, "  try         logdrive search error --since 15m");
+    eprint!("{out}");
+}

@@ -1,0 +1,206 @@
+//! Does the same pipeline hold on local objects and on a real S3 server?
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use platform::object_store::s3::S3Store;
+use platform::object_store::{Kind, ObjectStore, Settings, conformance};
+use serde_json::json;
+
+use crate::support::{Server, request, wait_until};
+
+/// A running `rclone serve s3`; killed when dropped.
+struct S3 {
+    child: Child,
+    port: u16,
+}
+
+const KEY: &str = "logdrive-test-key";
+const SECRET: &str = "logdrive-test-secret";
+
+/// The program: installed by `cargo xtask test`, or anywhere in the path.
+fn rclone() -> PathBuf {
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin/rclone");
+    match std::env::var_os("LOGDRIVE_TEST_RCLONE") {
+        Some(path) => path.into(),
+        None if installed.exists() => installed,
+        None => "rclone".into(),
+    }
+}
+
+impl S3 {
+    fn start(dir: &Path) -> Self {
+        std::fs::create_dir_all(dir.join("logs-bucket")).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new(rclone())
+            .args(["serve", "s3", "--addr", &format!("127.0.0.1:{port}")])
+            .args(["--auth-key", &format!("{KEY},{SECRET}"), "--config", "/dev/null"])
+            .arg(dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("rclone is not installed: run the tests with `cargo xtask test`");
+        let s3 = Self { child, port };
+        let url = format!("http://127.0.0.1:{port}/");
+        wait_until("rclone to serve", 60, || request("GET", &url, &[], None).status != 0);
+        s3
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("LOGDRIVE_STORE__KIND", "s3".to_owned()),
+            ("LOGDRIVE_STORE__BUCKET", "logs-bucket".to_owned()),
+            ("LOGDRIVE_STORE__PREFIX", "prod".to_owned()),
+            ("LOGDRIVE_STORE__REGION", "us-east-1".to_owned()),
+            ("LOGDRIVE_STORE__ENDPOINT", format!("http://127.0.0.1:{}", self.port)),
+            ("LOGDRIVE_STORE__PATH_STYLE", "true".to_owned()),
+            ("AWS_ACCESS_KEY_ID", KEY.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
+        ]
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn start(dir: &Path, store: &[(&'static str, String)]) -> Server {
+    let mut settings: Vec<(&str, &str)> = store.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    settings.push(("LOGDRIVE_INDEX__ROLL_AGE_MS", "300"));
+    settings.push(("LOGDRIVE_INDEX__MERGE__FACTOR", "4"));
+    settings.push(("LOGDRIVE_INDEX__MERGE__INTERVAL_MS", "50"));
+    Server::start_with(dir, &settings)
+}
+
+fn send(server: &Server, batch: u32) {
+    let mut body = String::new();
+    for n in 0..100 {
+        let level = if n % 10 == 0 { "error" } else { "info" };
+        body.push_str(&format!(
+            "{{\"@timestamp\":\"2026-11-20T10:{batch:02}:{:02}Z\",\"message\":\"request {n} of batch {batch} done\",\"log\":{{\"level\":\"{level}\"}},\"took\":{n}}}\n",
+            n % 60
+        ));
+    }
+    let id = format!("batch-{batch}");
+    let headers = [("content-type", "application/x-ndjson"), ("x-logdrive-batch-id", id.as_str())];
+    // The second time is a retry: known, nothing is stored twice.
+    for duplicate in [false, true] {
+        let path = "/api/v1/ingest?index=stored&ack=stored";
+        let answer = server.send("POST", path, &headers, body.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let receipt = answer.json();
+        assert_eq!(receipt["accepted"], 100, "{receipt}");
+        assert_eq!(receipt["duplicate"], duplicate, "{receipt}");
+    }
+}
+
+fn check(server: &Server, batches: u64) {
+    assert_eq!(server.count(json!({ "match_all": {} })), batches * 100);
+    assert_eq!(server.count(json!({ "term": { "log.level": "error" } })), batches * 10);
+    let phrase = json!({ "match_phrase": { "message": "of batch 3 done" } });
+    assert_eq!(server.count(phrase), 100);
+    let found = server.search(json!({
+        "size": 2,
+        "query": { "range": { "took": { "gte": 98 } } },
+        "aggs": {
+            "m": { "date_histogram": { "field": "@timestamp", "fixed_interval": "1m" } },
+            "l": { "terms": { "field": "log.level" }, "aggs": { "t": { "max": { "field": "took" } } } },
+        },
+    }));
+    assert_eq!(found["hits"]["total"]["value"], batches * 2, "{found}");
+    let minutes = found["aggregations"]["m"]["buckets"].as_array().unwrap();
+    assert_eq!(minutes.len() as u64, batches, "{found}");
+    assert_eq!(found["aggregations"]["l"]["buckets"][0]["t"]["value"], 99.0, "{found}");
+}
+
+/// Ingest, publish, merge, stop, start, forget every local copy, start again.
+fn pipeline(store: &[(&'static str, String)]) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), store);
+    for batch in 0..6 {
+        send(&server, batch);
+    }
+    check(&server, 6);
+    assert!(server.metric("logdrive_published_records_total") >= 600.0);
+    wait_until("a merge", 60, || server.metric("logdrive_merged_splits_total") >= 4.0);
+    check(&server, 6);
+    assert_eq!(server.stop(), Some(0));
+    let cache = dir.path().join("cache");
+    for entry in std::fs::read_dir(&cache).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let server = start(dir.path(), store);
+    check(&server, 6);
+    send(&server, 6);
+    check(&server, 7);
+    server.kill();
+    let server = start(dir.path(), store);
+    check(&server, 7);
+}
+
+#[test]
+fn on_local_objects() {
+    pipeline(&[]);
+}
+
+#[test]
+fn on_a_real_s3_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let s3 = S3::start(dir.path());
+    pipeline(&s3.settings());
+}
+
+#[test]
+fn a_bucket_that_is_gone_for_a_while_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let objects = dir.path().join("s3");
+    let s3 = S3::start(&objects);
+    let settings = s3.settings();
+    let data = dir.path().join("data");
+    let server = start(&data, &settings);
+    send(&server, 3);
+    drop(s3);
+    let body = b"{\"create\":{\"_index\":\"stored\"}}\n{\"message\":\"while the bucket is away\"}\n";
+    assert_eq!(server.post("/_bulk", body).status, 200);
+    let away = json!({ "match": { "message": "away" } });
+    assert_eq!(server.count(away.clone()), 1, "live records answer without the bucket");
+    // The bucket never comes back for this process: the log keeps what is not published.
+    server.kill();
+    let s3 = S3::start(&objects);
+    let server = start(&data, &s3.settings());
+    assert_eq!(server.count(away), 1);
+    wait_until("publication", 60, || server.metric("logdrive_live_records") == 0.0);
+    assert_eq!(server.count(json!({ "match_all": {} })), 101);
+}
+
+#[test]
+fn our_store_conforms_on_a_real_s3_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let s3 = S3::start(dir.path());
+    let settings = Settings {
+        kind: Kind::S3,
+        dir: PathBuf::new(),
+        bucket: "logs-bucket".to_owned(),
+        prefix: "below/here".to_owned(),
+        region: "us-east-1".to_owned(),
+        endpoint: format!("http://127.0.0.1:{}", s3.port),
+        path_style: true,
+        connect_timeout_ms: 5_000,
+        request_timeout_ms: 30_000,
+        transfer_bytes_per_s_min: 100_000,
+        retries_max: 0,
+        retry_pause_first_ms: 1,
+        retry_pause_max_ms: 1,
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        conformance::check(&S3Store::with_keys(&settings, KEY, SECRET).await).await;
+        let stranger = S3Store::with_keys(&settings, "stranger", SECRET).await;
+        let refused = stranger.list("").await.unwrap_err();
+        assert!(refused.to_string().contains("AWS_ACCESS_KEY_ID"), "{refused}");
+    });
+}
