@@ -88,7 +88,7 @@ fn expected(settings: &Settings, roll: &Roll) -> Vec<Seen> {
                     .id
                     .as_deref()
                     .map_or_else(|| NODE.document_id(RecordSeq(seq)), str::to_owned),
-                index: batch.index(record).to_string(),
+                index: batch.index_of(record).to_string(),
                 values: BTreeMap::new(),
                 text_tokens: BTreeSet::new(),
                 column_tokens: BTreeSet::new(),

@@ -44,7 +44,7 @@ impl Batch {
     }
 
     /// The index of a record.
-    pub fn index(&self, record: &Record) -> &IndexName {
+    pub fn index_of(&self, record: &Record) -> &IndexName {
         &self.indexes[record.index as usize]
     }
 

@@ -91,7 +91,7 @@ pub enum Test {
         slop: u32,
     },
     /// Lies between. Numbers compare as numbers, times as times where value and bound both are,
-    /// anything else as text.
+    /// anything else as text. A string that is no number does not lie in a range of numbers.
     Range {
         /// Lower end.
         lower: Bound,

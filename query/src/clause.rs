@@ -3,75 +3,22 @@
 //! Words become tokens, times become time ranges, `_index` and `_id` their own queries. Knows
 //! no syntax: neither JSON nor query strings.
 
-use model::time::{TimeRange, Timestamp};
-use model::token;
-
-use crate::ast::{
-    BoolQuery, Bound, FieldQuery, Literal, Query, Target, TermTest, Test, TextTest,
-};
-use crate::dates::{Dates, Rounding};
-use crate::error::QueryError;
-
+mod budget;
+mod minimum;
 #[cfg(test)]
 pub(crate) mod show;
 #[cfg(test)]
 mod tests;
+mod time;
 
-/// Limits of one query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// How deep it may be nested.
-    pub depth_max: usize,
-    /// How many clauses it may have: queries, words and values of `terms`.
-    pub clauses_max: usize,
-    /// The longest regular expression, in bytes.
-    pub regex_bytes_max: usize,
-}
+use model::token;
 
-/// What is left of the limits while a query is read.
-#[derive(Clone, Debug)]
-pub struct Budget {
-    limits: Limits,
-    clauses: usize,
-}
+use crate::ast::{BoolQuery, FieldQuery, Literal, Query, Target, TermTest, Test, TextTest};
+use crate::dates::{Dates, Rounding};
+use crate::error::QueryError;
 
-impl Budget {
-    /// All of `limits`.
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, clauses: 0 }
-    }
-
-    /// Takes room for clauses.
-    ///
-    /// # Errors
-    /// There is none left.
-    pub fn spend(&mut self, clauses: usize) -> Result<(), QueryError> {
-        self.clauses = self.clauses.saturating_add(clauses);
-        if self.clauses > self.limits.clauses_max {
-            return Err(QueryError::illegal(format!(
-                "too many clauses: the query has more than {} (setting \
-                 `query.api.clauses_max`)",
-                self.limits.clauses_max
-            )));
-        }
-        Ok(())
-    }
-
-    /// Checks a depth of nesting.
-    ///
-    /// # Errors
-    /// It is too deep.
-    pub fn nest(&self, depth: usize) -> Result<(), QueryError> {
-        if depth > self.limits.depth_max {
-            return Err(QueryError::illegal(format!(
-                "the query is nested too deeply: more than {} levels (setting \
-                 `query.api.query_depth_max`)",
-                self.limits.depth_max
-            )));
-        }
-        Ok(())
-    }
-}
+pub use self::budget::{Budget, Limits};
+pub use self::minimum::minimum;
 
 /// What to do with a value that a field of this type cannot have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,48 +139,6 @@ pub fn boolean(mut query: BoolQuery) -> Query {
     }
 }
 
-/// How many of `count` clauses a `minimum_should_match` asks for.
-///
-/// # Errors
-/// It cannot be read.
-pub fn minimum(spec: &str, count: usize) -> Result<usize, QueryError> {
-    let bad = || {
-        QueryError::parsing(format!(
-            "cannot read [minimum_should_match] [{spec}]: give `2`, `-1`, `75%`, `-25%` or \
-             `2<75%`"
-        ))
-    };
-    let mut chosen = spec.trim();
-    if chosen.contains('<') {
-        // Conditions `n<spec`: the last whose n is below the count decides; none means all.
-        let mut found = None;
-        for part in chosen.split_whitespace() {
-            let (above, then) = part.split_once('<').ok_or_else(bad)?;
-            let above: usize = above.parse().map_err(|_| bad())?;
-            if count > above {
-                found = Some(then);
-            }
-        }
-        match found {
-            Some(then) => chosen = then,
-            None => return Ok(count),
-        }
-    }
-    let total = i64::try_from(count).unwrap_or(i64::MAX);
-    let wanted = match chosen.strip_suffix('%') {
-        Some(percent) => {
-            let percent: i32 = percent.trim().parse().map_err(|_| bad())?;
-            let share = (total as f64 * f64::from(percent) / 100.0).trunc() as i64;
-            if share < 0 || percent < 0 { total + share } else { share }
-        }
-        None => {
-            let number: i32 = chosen.parse().map_err(|_| bad())?;
-            if number < 0 { total + i64::from(number) } else { i64::from(number) }
-        }
-    };
-    Ok(usize::try_from(wanted.max(0)).unwrap_or(usize::MAX))
-}
-
 /// The text of a literal, as a client would write it.
 pub fn text_of(value: &Literal) -> String {
     match value {
@@ -343,19 +248,13 @@ impl Clauses<'_> {
         self.value(target, value, fold)
     }
 
-    fn value(
-        &mut self,
-        target: Target,
-        value: Literal,
-        fold: bool,
-    ) -> Result<Query, QueryError> {
+    fn value(&mut self, target: Target, value: Literal, fold: bool) -> Result<Query, QueryError> {
         Ok(match special(&target) {
             Some(Special::Index) => Query::Index(vec![text_of(&value)]),
             Some(Special::Id) => Query::Ids(vec![text_of(&value)]),
             // As much of time as the value leaves open: a day, a millisecond.
             Some(Special::Time) => {
-                let ends =
-                    Ends { lower: Some((value.clone(), true)), upper: Some((value, true)) };
+                let ends = Ends { lower: Some((value.clone(), true)), upper: Some((value, true)) };
                 return self.time(&ends);
             }
             None => test(target, Test::Term(TermTest { value, fold })),
@@ -398,68 +297,6 @@ impl Clauses<'_> {
         let lower = self.bound(&ends.lower, Rounding::Down)?;
         let upper = self.bound(&ends.upper, Rounding::Up)?;
         Ok(test(target, Test::Range { lower, upper }))
-    }
-
-    /// One end; `including` is how a time is rounded when the end belongs to the range.
-    fn bound(
-        &self,
-        end: &Option<(Literal, bool)>,
-        including: Rounding,
-    ) -> Result<Bound, QueryError> {
-        let Some((value, included)) = end else { return Ok(Bound::Open) };
-        let rounding = rounding(including, *included);
-        let value = self.time_literal(value, rounding)?;
-        Ok(if *included { Bound::Included(value) } else { Bound::Excluded(value) })
-    }
-
-    /// The literal, as a time where it is surely meant as one.
-    fn time_literal(&self, value: &Literal, rounding: Rounding) -> Result<Literal, QueryError> {
-        let text = text_of(value);
-        let number = matches!(value, Literal::Int(_) | Literal::Float(_) | Literal::Bool(_));
-        let default = self.dates.formats == crate::dates::Formats::default();
-        let math = !number && (text.starts_with("now") || text.contains("||"));
-        let looks = !number && text.len() >= 10 && text.as_bytes()[4] == b'-';
-        if !(math || looks || !default) {
-            return Ok(value.clone());
-        }
-        match self.dates.read(&text, rounding) {
-            Ok(at) => Ok(Literal::Time(at, text)),
-            // Text may begin so; what the client gives a format for may not.
-            Err(error) if !default && self.mismatch == Mismatch::Fail => Err(error),
-            Err(_) => Ok(value.clone()),
-        }
-    }
-
-    /// A range of the record's own time.
-    fn time(&mut self, ends: &Ends) -> Result<Query, QueryError> {
-        let mut range = TimeRange::ALL;
-        let mut empty = false;
-        for (end, including) in [(&ends.lower, Rounding::Down), (&ends.upper, Rounding::Up)] {
-            let Some((value, included)) = end else { continue };
-            let at = match self.dates.read(&text_of(value), rounding(including, *included)) {
-                Ok(at) => at,
-                Err(_) if self.mismatch == Mismatch::NoMatch => return Ok(Query::None),
-                Err(error) => return Err(error),
-            };
-            // `gt` starts after the instant, `lte` ends after it.
-            let after = match including {
-                Rounding::Down => !*included,
-                Rounding::Up => *included,
-            };
-            empty |= at.0 == i64::MAX && after && including == Rounding::Down;
-            let at = if after { Timestamp(at.0.saturating_add(1)) } else { at };
-            match including {
-                Rounding::Down => range.from = at,
-                Rounding::Up => range.to = at,
-            }
-        }
-        Ok(if empty || range.is_empty() {
-            Query::None
-        } else if range == TimeRange::ALL {
-            Query::All
-        } else {
-            Query::Time(range)
-        })
     }
 
     /// A text pattern.
@@ -520,13 +357,6 @@ impl Clauses<'_> {
                 Ok(test(target, Test::Substring(text)))
             }
         }
-    }
-}
-
-fn rounding(including: Rounding, included: bool) -> Rounding {
-    match (including, included) {
-        (Rounding::Down, true) | (Rounding::Up, false) => Rounding::Down,
-        (Rounding::Down, false) | (Rounding::Up, true) => Rounding::Up,
     }
 }
 

@@ -79,10 +79,8 @@ impl Node {
                 }
                 if b.minimum_should > 0 {
                     let parts = b.should.iter().map(Node::time).filter(|t| !t.is_empty());
-                    let around = parts.reduce(|a, b| TimeRange {
-                        from: a.from.min(b.from),
-                        to: a.to.max(b.to),
-                    });
+                    let around = parts
+                        .reduce(|a, b| TimeRange { from: a.from.min(b.from), to: a.to.max(b.to) });
                     let none = TimeRange { from: Timestamp(0), to: Timestamp(0) };
                     out = out.intersect(&around.unwrap_or(none));
                 }

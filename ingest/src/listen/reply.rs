@@ -94,7 +94,7 @@ fn kept(out: &mut Vec<u8>, answered: &Answered, at: u32, shown: &Shown) {
     let seq = RecordSeq(answered.first_record.0 + u64::from(at));
     out.push(b'{');
     if shown[0] {
-        member(out, "_index", Some(batch.index(record).as_str()));
+        member(out, "_index", Some(batch.index_of(record).as_str()));
     }
     if shown[1] {
         match record.id.as_deref() {

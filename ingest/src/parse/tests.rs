@@ -23,7 +23,7 @@ fn look(body: &[u8], default_index: Option<&str>) -> Vec<String> {
         .map(|item| match item {
             Item::Kept { op, record } => {
                 let record = &parsed.batch.records()[*record as usize];
-                let index = parsed.batch.index(record);
+                let index = parsed.batch.index_of(record);
                 let id = of(record.id.as_deref());
                 format!("{} {index}/{id} = {}", op.name(), parsed.batch.source(record))
             }

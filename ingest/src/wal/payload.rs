@@ -225,7 +225,7 @@ mod tests {
         out.extend(batch.records().iter().map(|r| {
             let fields: Vec<_> = batch.fields(r).collect();
             let source = batch.source(r);
-            format!("{} {:?} {:?} {source} {fields:?}", batch.index(r), r.id, r.timestamp)
+            format!("{} {:?} {:?} {source} {fields:?}", batch.index_of(r), r.id, r.timestamp)
         }));
         out
     }

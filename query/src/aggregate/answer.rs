@@ -63,7 +63,11 @@ impl Writer {
         Ok(out)
     }
 
-    fn one(&mut self, planned: &Planned, partial: Partial) -> Result<Map<String, Json>, QueryError> {
+    fn one(
+        &mut self,
+        planned: &Planned,
+        partial: Partial,
+    ) -> Result<Map<String, Json>, QueryError> {
         match (&planned.kind, partial) {
             (Kind::Terms(agg), Partial::Keyed(map)) => {
                 let buckets = ordered(agg, &planned.subs, map);

@@ -167,7 +167,9 @@ mod tests {
 
     #[test]
     fn few_are_exact_and_many_are_near() {
-        for (n, error) in [(0u64, 0.0), (1, 0.0), (100_000, 0.0), (130_000, 0.03), (2_000_000, 0.03)] {
+        for (n, error) in
+            [(0u64, 0.0), (1, 0.0), (100_000, 0.0), (130_000, 0.03), (2_000_000, 0.03)]
+        {
             let got = distinct((0..n).chain(0..n / 2)).count();
             assert!((got as f64 - n as f64).abs() <= n as f64 * error, "{got} for {n}");
         }

@@ -171,13 +171,17 @@ impl Planned {
     /// What is known when no record was looked at.
     fn empty(&self) -> Partial {
         let slots = |count: usize| {
-            Partial::Slots((0..count).map(|_| Bucket { docs: 0, subs: empty(&self.subs) }).collect())
+            Partial::Slots(
+                (0..count).map(|_| Bucket { docs: 0, subs: empty(&self.subs) }).collect(),
+            )
         };
         match &self.kind {
             Kind::Terms(_) | Kind::Date(_) | Kind::Histogram(_) => Partial::Keyed(HashMap::new()),
             Kind::Range(range, _) => slots(range.ranges.len()),
             Kind::Filter(_) => slots(1),
-            Kind::Filters(filters, nodes) => slots(nodes.len() + usize::from(filters.other.is_some())),
+            Kind::Filters(filters, nodes) => {
+                slots(nodes.len() + usize::from(filters.other.is_some()))
+            }
             Kind::Metric(_) => Partial::Stats(stats::Stats::default()),
             Kind::Percentiles(_) => Partial::Percentiles(percentiles::Sketch::default()),
             Kind::Cardinality(_) => Partial::Distinct(cardinality::Distinct::default()),

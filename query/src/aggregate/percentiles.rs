@@ -105,12 +105,7 @@ pub struct Digest {
 
 impl Default for Digest {
     fn default() -> Self {
-        Self {
-            centroids: Vec::new(),
-            settled: 0,
-            min: f64::INFINITY,
-            max: f64::NEG_INFINITY,
-        }
+        Self { centroids: Vec::new(), settled: 0, min: f64::INFINITY, max: f64::NEG_INFINITY }
     }
 }
 
@@ -134,7 +129,8 @@ impl Digest {
         }
         self.centroids.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let total: f64 = self.centroids.iter().map(|c| c.1).sum();
-        let scale = |share: f64| COMPRESSION * (2.0 * share.clamp(0.0, 1.0) - 1.0).asin() / (2.0 * PI);
+        let scale =
+            |share: f64| COMPRESSION * (2.0 * share.clamp(0.0, 1.0) - 1.0).asin() / (2.0 * PI);
         let mut out: Vec<(f64, f64)> = Vec::new();
         let (mut before, mut limit) = (0.0, scale(0.0) + 1.0);
         for (mean, weight) in self.centroids.drain(..) {

@@ -72,7 +72,8 @@ impl Collector for Ranges<'_> {
             self.buckets.grow((parent as usize + 1) * slots as usize)?;
             for (slot, range) in self.ranges.iter().enumerate() {
                 let inside = values.iter().any(|(_, value)| {
-                    let number = if self.date { time(*value, &self.parsed) } else { value.number() };
+                    let number =
+                        if self.date { time(*value, &self.parsed) } else { value.number() };
                     number.is_some_and(|v| {
                         range.from.is_none_or(|from| v >= from) && range.to.is_none_or(|to| v < to)
                     })

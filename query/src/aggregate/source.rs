@@ -209,7 +209,7 @@ impl<'a> FieldValues<'a> {
                 }
                 Segment::Live(view, _) => {
                     let record = &view.batch.records()[*row as usize];
-                    self.intern(view.batch.index(record).as_str())?
+                    self.intern(view.batch.index_of(record).as_str())?
                 }
             };
             out.push((*row, Raw::Ord(ord)));
@@ -252,11 +252,7 @@ impl<'a> FieldValues<'a> {
     ///
     /// # Errors
     /// The dictionary cannot be read.
-    pub fn texts(
-        &self,
-        ords: &[u64],
-        mut visit: impl FnMut(u64, &str),
-    ) -> Result<(), LeafError> {
+    pub fn texts(&self, ords: &[u64], mut visit: impl FnMut(u64, &str)) -> Result<(), LeafError> {
         for part in &self.parts {
             if let Part::Str(column) = part {
                 return terms_of(column, &self.path, ords, visit);
@@ -279,9 +275,10 @@ impl<'a> FieldValues<'a> {
         use tantivy_columnar::TermOrdHit;
         for part in &self.parts {
             if let Part::Str(column) = part {
-                let hit = column.dictionary().term_ord_or_next(text).map_err(|source| {
-                    LeafError::Column { path: self.path.clone(), source }
-                })?;
+                let hit = column
+                    .dictionary()
+                    .term_ord_or_next(text)
+                    .map_err(|source| LeafError::Column { path: self.path.clone(), source })?;
                 return Ok(Some(match hit {
                     TermOrdHit::Exact(ord) => (ord, true),
                     TermOrdHit::Next(ord) => (ord, false),

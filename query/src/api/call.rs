@@ -36,8 +36,10 @@ impl FromRequest<Api> for Call {
         .map_err(|_| ApiError::illegal(format!("the path `{path}` is not valid UTF-8")))?;
         let index = names.iter().find(|(name, _)| *name == "index").map(|(_, value)| value);
         let indexes = super::indexes::patterns(index.unwrap_or_default());
-        let Query(params) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-            .map_err(|e| ApiError::illegal(format!("the parameters of the URL are malformed: {e}")))?;
+        let Query(params) =
+            Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(|e| {
+                ApiError::illegal(format!("the parameters of the URL are malformed: {e}"))
+            })?;
         let accept = text(&parts.headers, header::ACCEPT);
         let body = read_body(&parts.headers, body, api.settings.body_bytes_max).await?;
         Ok(Self {
@@ -69,9 +71,7 @@ async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<
             return ApiError::new(
                 413,
                 "content_too_long_exception",
-                format!(
-                    "the body is over {bytes_max} bytes (setting `query.api.body_bytes_max`)"
-                ),
+                format!("the body is over {bytes_max} bytes (setting `query.api.body_bytes_max`)"),
             );
         }
         ApiError::illegal(format!("the body cannot be read: {e}"))

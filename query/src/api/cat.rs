@@ -48,7 +48,6 @@ pub(super) async fn indices(api: Api, call: Call) -> Result<Response, ApiError> 
         "health",
         "pri",
         "time",
-        "help",
         "local",
         "master_timeout",
         "include_unloaded_segments",
@@ -142,7 +141,8 @@ fn sort(rows: &mut [Row], keys: &[String]) -> Result<(), ApiError> {
 
 fn json(call: &Call, rows: &[Row], columns: &[usize]) -> Result<Response, ApiError> {
     let object = |row: &Row| {
-        let cells = columns.iter().map(|at| (COLUMNS[*at].0.to_owned(), row.cells[*at].clone().into()));
+        let cells =
+            columns.iter().map(|at| (COLUMNS[*at].0.to_owned(), row.cells[*at].clone().into()));
         Json::Object(cells.collect::<Map<_, _>>())
     };
     reply::json(call, rows.iter().map(object).collect())

@@ -80,9 +80,8 @@ pub(super) async fn health(api: Api, call: Call) -> Result<Response, ApiError> {
     // A missing index is no error here: Elasticsearch waits for it, then says so.
     let lookup = Lookup { ignore_unavailable: true, allow_no_indices: true };
     let found = indexes::resolve(&snapshot, &call.indexes, lookup)?;
-    let missing = call.indexes.iter().any(|name| {
-        !name.contains('*') && name != "_all" && !name.starts_with('-') && !found.contains_key(name)
-    });
+    let missing =
+        call.indexes.iter().any(|name| indexes::is_name(name) && !found.contains_key(name));
     let status = if missing { StatusCode::REQUEST_TIMEOUT } else { StatusCode::OK };
     let mut body = json!({
         "cluster_name": api.settings.cluster_name,
@@ -148,9 +147,7 @@ pub(super) async fn index(api: Api, call: Call) -> Result<Response, ApiError> {
     let read = tokio::task::spawn_blocking(move || {
         fields::fields(&snapshot, &names).map(|fields| (names, fields))
     });
-    let (names, fields) = read
-        .await
-        .map_err(|e| ApiError::new(500, "search_phase_execution_exception", e.to_string()))??;
+    let (names, fields) = read.await.map_err(|e| ApiError::internal(&e))??;
     let mut out = Map::new();
     for name in names {
         let settings = json!({

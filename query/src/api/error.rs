@@ -13,15 +13,15 @@ pub(super) struct ApiError {
     /// Elasticsearch's name of the kind.
     pub(super) kind: &'static str,
     pub(super) reason: String,
-    /// More of Elasticsearch's keys, such as `index`.
-    pub(super) more: Map<String, Json>,
+    /// The index that is missing.
+    index: Option<Box<str>>,
     /// Byte span in the query string.
     pub(super) span: Option<(usize, usize)>,
 }
 
 impl ApiError {
     pub(super) fn new(status: u16, kind: &'static str, reason: impl Into<String>) -> Self {
-        Self { status, kind, reason: reason.into(), more: Map::new(), span: None }
+        Self { status, kind, reason: reason.into(), index: None, span: None }
     }
 
     pub(super) fn illegal(reason: impl Into<String>) -> Self {
@@ -29,16 +29,12 @@ impl ApiError {
     }
 
     pub(super) fn no_such_index(name: &str) -> Self {
-        let mut error = Self::new(404, "index_not_found_exception", format!("no such index [{name}]"));
-        for (key, value) in [
-            ("resource.type", "index_or_alias"),
-            ("resource.id", name),
-            ("index_uuid", "_na_"),
-            ("index", name),
-        ] {
-            error.more.insert(key.to_owned(), value.into());
-        }
-        error
+        let reason = format!("no such index [{name}]");
+        Self { index: Some(name.into()), ..Self::new(404, "index_not_found_exception", reason) }
+    }
+
+    pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
+        Self::new(500, "search_phase_execution_exception", error.to_string())
     }
 
     /// The value of `error`.
@@ -46,7 +42,16 @@ impl ApiError {
         let mut cause = Map::new();
         cause.insert("type".to_owned(), self.kind.into());
         cause.insert("reason".to_owned(), self.reason.clone().into());
-        cause.extend(self.more.clone());
+        if let Some(name) = self.index.as_deref() {
+            for (key, value) in [
+                ("resource.type", "index_or_alias"),
+                ("resource.id", name),
+                ("index_uuid", "_na_"),
+                ("index", name),
+            ] {
+                cause.insert(key.to_owned(), value.into());
+            }
+        }
         let mut error = Map::new();
         error.insert("root_cause".to_owned(), json!([cause]));
         error.extend(cause);
@@ -75,8 +80,7 @@ impl From<QueryError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers =
-            [(header::CONTENT_TYPE, "application/json"), super::reply::PRODUCT];
+        let headers = [(header::CONTENT_TYPE, "application/json"), super::reply::PRODUCT];
         let mut response = (status, headers, self.body().to_string()).into_response();
         if self.status == 429 {
             let pause = axum::http::HeaderValue::from_static("1");

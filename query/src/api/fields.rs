@@ -121,9 +121,7 @@ pub(super) fn fields(snapshot: &Snapshot, wanted: &BTreeSet<String>) -> Result<F
     }
     for name in wanted {
         // Every record has a time.
-        out.entry(TIMESTAMP_FIELD.to_owned())
-            .or_default()
-            .insert(name.clone(), FieldType::Date);
+        out.entry(TIMESTAMP_FIELD.to_owned()).or_default().insert(name.clone(), FieldType::Date);
     }
     Ok(out)
 }

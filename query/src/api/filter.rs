@@ -89,20 +89,26 @@ pub(super) fn filter_response(json: Json, spec: &str) -> Json {
     response_value(json, &includes, &excludes, all).unwrap_or_else(|| Json::Object(Map::new()))
 }
 
-/// What is left of the patterns below `key`; a pattern that ends there is empty.
+/// What is left of the patterns below `key`, each once; a pattern that ends there is empty.
 fn below<'a>(patterns: &[&'a [&'a str]], key: &str) -> Vec<&'a [&'a str]> {
-    let mut out = Vec::new();
+    let mut out: Vec<&'a [&'a str]> = Vec::new();
+    // Without this, each `**` would double what follows at every level.
+    let mut push = |rest: &'a [&'a str]| {
+        if !out.contains(&rest) {
+            out.push(rest);
+        }
+    };
     for pattern in patterns {
         match pattern {
             ["**", rest @ ..] => {
-                out.push(*pattern);
+                push(pattern);
                 if let [first, rest @ ..] = rest
                     && glob(first, key)
                 {
-                    out.push(rest);
+                    push(rest);
                 }
             }
-            [first, rest @ ..] if glob(first, key) => out.push(rest),
+            [first, rest @ ..] if glob(first, key) => push(rest),
             _ => {}
         }
     }

@@ -68,7 +68,8 @@ pub(super) struct Shown<'a> {
 }
 
 fn damaged(hit: &Hit, error: &serde_json::Error) -> ApiError {
-    let reason = format!("the source of document [{}] of [{}] is damaged: {error}", hit.id, hit.index);
+    let reason =
+        format!("the source of document [{}] of [{}] is damaged: {error}", hit.id, hit.index);
     ApiError::new(500, "search_phase_execution_exception", reason)
 }
 
@@ -175,6 +176,5 @@ pub(super) fn render(answer: &SearchAnswer, as_: &Presentation) -> Result<String
         aggregations: answer.aggregations.as_ref(),
         status: as_.status,
     };
-    serde_json::to_string(&body)
-        .map_err(|e| ApiError::new(500, "search_phase_execution_exception", e.to_string()))
+    serde_json::to_string(&body).map_err(|e| ApiError::internal(&e))
 }

@@ -80,13 +80,10 @@ pub(super) fn resolve(
     lookup: Lookup,
 ) -> Result<BTreeMap<String, IndexStats>, ApiError> {
     let mut found = stats(snapshot);
-    if !lookup.ignore_unavailable {
-        for name in patterns {
-            let plain = !name.contains('*') && !name.starts_with('-') && name != "_all";
-            if plain && !found.contains_key(name) {
-                return Err(ApiError::no_such_index(name));
-            }
-        }
+    if !lookup.ignore_unavailable
+        && let Some(name) = patterns.iter().find(|p| is_name(p) && !found.contains_key(*p))
+    {
+        return Err(ApiError::no_such_index(name));
     }
     let meant = IndexPatterns::new(patterns);
     found.retain(|name, _| meant.matches(name));
@@ -95,4 +92,26 @@ pub(super) fn resolve(
         return Err(ApiError::no_such_index(&shown));
     }
     Ok(found)
+}
+
+/// Fails as [`resolve`] does; looks at no index where nothing can be missing.
+///
+/// # Errors
+/// A name is missing, or nothing is meant, and `lookup` does not allow it.
+pub(super) fn check(
+    snapshot: &Snapshot,
+    patterns: &[String],
+    lookup: Lookup,
+) -> Result<(), ApiError> {
+    if lookup.allow_no_indices
+        && (lookup.ignore_unavailable || !patterns.iter().any(|p| is_name(p)))
+    {
+        return Ok(());
+    }
+    resolve(snapshot, patterns, lookup).map(|_| ())
+}
+
+/// One index by its own name, not a pattern.
+pub(super) fn is_name(pattern: &str) -> bool {
+    !pattern.contains('*') && !pattern.starts_with('-') && pattern != "_all"
 }

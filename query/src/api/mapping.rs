@@ -26,7 +26,7 @@ async fn read(api: &Api, call: &Call) -> Result<(Vec<String>, Fields), ApiError>
         let fields = fields::fields(&snapshot, &names)?;
         Ok((names.into_iter().collect(), fields))
     });
-    read.await.map_err(|e| ApiError::new(500, "search_phase_execution_exception", e.to_string()))?
+    read.await.map_err(|e| ApiError::internal(&e))?
 }
 
 /// `GET /_mapping`, `GET /{index}/_mapping`.

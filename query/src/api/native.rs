@@ -77,7 +77,7 @@ fn request(api: &Api, params: &Params) -> Result<SearchRequest, ApiError> {
     let indexes = params.list("index");
     let snapshot = api.searcher.snapshot(&api.tenant());
     let lookup = Lookup { ignore_unavailable: false, allow_no_indices: true };
-    indexes::resolve(&snapshot, &indexes, lookup)?;
+    indexes::check(&snapshot, &indexes, lookup)?;
     let (query, time) = (query(api, params)?, time(api, params)?);
     Ok(SearchRequest { indexes, query, time, ..SearchRequest::default() })
 }
@@ -95,7 +95,8 @@ pub(super) async fn search(api: Api, call: Call) -> Result<Response, ApiError> {
     };
     let limit = number(params, "limit")?;
     let mut request = request(&api, params)?;
-    request.sort = vec![SortKey { by: SortBy::Time, descending, missing_first: false, format: None }];
+    request.sort =
+        vec![SortKey { by: SortBy::Time, descending, missing_first: false, format: None }];
     request.track_total = TrackTotal::None;
     let limit = limit.unwrap_or(u64::MAX);
     request.size = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -133,10 +134,8 @@ fn edge(metric: Metric) -> Agg {
 /// First and last time of what matches, in nanoseconds; `None` when nothing does.
 async fn span(api: &Api, request: &SearchRequest) -> Result<Option<(i64, i64)>, ApiError> {
     let mut request = request.clone();
-    request.aggs = vec![
-        ("from".to_owned(), edge(Metric::Min)),
-        ("to".to_owned(), edge(Metric::Max)),
-    ];
+    request.aggs =
+        vec![("from".to_owned(), edge(Metric::Min)), ("to".to_owned(), edge(Metric::Max))];
     let answer = api.searcher.search(&api.tenant(), request).await?;
     hits::check_shards(&answer.shards, true)?;
     let aggs = answer.aggregations.unwrap_or_default();

@@ -25,9 +25,7 @@ pub(super) fn shaped(call: &Call, status: StatusCode, body: Json) -> Result<Resp
     };
     let text = match call.params.flag("pretty")? {
         Some(true) => {
-            serde_json::to_string_pretty(&body)
-                .map_err(|e| ApiError::new(500, "search_phase_execution_exception", e.to_string()))?
-                + "\n"
+            serde_json::to_string_pretty(&body).map_err(|e| ApiError::internal(&e))? + "\n"
         }
         _ => body.to_string(),
     };
@@ -40,8 +38,7 @@ pub(super) fn json_text(call: &Call, text: String) -> Result<Response, ApiError>
     if !shape {
         return Ok(raw(call, StatusCode::OK, text));
     }
-    let body = serde_json::from_str(&text)
-        .map_err(|e| ApiError::new(500, "search_phase_execution_exception", e.to_string()))?;
+    let body = serde_json::from_str(&text).map_err(|e| ApiError::internal(&e))?;
     shaped(call, StatusCode::OK, body)
 }
 

@@ -111,17 +111,15 @@ async fn run(api: &Api, mut search: Search, how: How) -> Result<String, ApiError
 /// Fails when an index or a sort field that the search names is not there.
 async fn check_names(api: &Api, search: &Search, lookup: Lookup) -> Result<(), ApiError> {
     let snapshot = api.searcher.snapshot(&api.tenant());
-    let found = indexes::resolve(&snapshot, &search.request.indexes, lookup)?;
     if search.sort_fields.is_empty() {
-        return Ok(());
+        return indexes::check(&snapshot, &search.request.indexes, lookup);
     }
+    let found = indexes::resolve(&snapshot, &search.request.indexes, lookup)?;
     let paths = search.sort_fields.clone();
     let names = found.into_keys().collect();
     let missing =
         tokio::task::spawn_blocking(move || fields::missing_field(&snapshot, &names, &paths));
-    let missing = missing
-        .await
-        .map_err(|e| ApiError::new(500, "search_phase_execution_exception", e.to_string()))?;
+    let missing = missing.await.map_err(|e| ApiError::internal(&e))?;
     match missing {
         Some(field) => Err(ApiError::new(
             400,
@@ -242,7 +240,7 @@ pub(super) async fn count(api: Api, call: Call) -> Result<Response, ApiError> {
     let request =
         SearchRequest { indexes: call.indexes.clone(), query, ..SearchRequest::default() };
     let snapshot = api.searcher.snapshot(&api.tenant());
-    indexes::resolve(&snapshot, &request.indexes, Lookup::of(&call.params)?)?;
+    indexes::check(&snapshot, &request.indexes, Lookup::of(&call.params)?)?;
     drop(snapshot);
     let answer = api.searcher.count(&api.tenant(), request).await?;
     hits::check_shards(&answer.shards, true)?;
@@ -279,13 +277,14 @@ pub(super) async fn msearch(api: Api, call: Call) -> Result<Response, ApiError> 
             && let Some((at, search)) = waiting.next()
         {
             let (api, paths) = (api.clone(), call.indexes.clone());
-            running.spawn(async move { (at, one(&api, search, paths, (lookup, total_as_int)).await) });
+            running
+                .spawn(async move { (at, one(&api, search, paths, (lookup, total_as_int)).await) });
         }
         match running.join_next().await {
             None => break,
             Some(Ok((at, answer))) => answers[at] = answer,
             Some(Err(e)) => {
-                return Err(ApiError::new(500, "search_phase_execution_exception", e.to_string()));
+                return Err(ApiError::internal(&e));
             }
         }
     }

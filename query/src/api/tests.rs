@@ -208,7 +208,10 @@ async fn hits_have_elasticsearch_s_form() {
     assert_eq!(hit["_score"], Json::Null);
     assert_eq!(hit["_source"], json!({"status": 200, "user": {"id": 4711, "name": "ann"}}));
     assert_eq!(hit["sort"], json!([1_795_183_800_000_i64]));
-    assert_eq!((&hit["_version"], &hit["_seq_no"], &hit["_primary_term"]), (&json!(1), &json!(1), &json!(1)));
+    assert_eq!(
+        (&hit["_version"], &hit["_seq_no"], &hit["_primary_term"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
     let off = server.post("/shop/_search", json!({"_source": false})).await.json();
     assert!(off["hits"]["hits"][0].get("_source").is_none());
 }
@@ -231,7 +234,8 @@ async fn urls_say_what_bodies_do() {
     for (path, total) in cases {
         let reply = server.get(path).await;
         assert_eq!(reply.json()["hits"]["total"]["value"], total, "{path}: {}", reply.text);
-        let count = path.replace("_search", "_count").replace("&max_concurrent_shard_requests=5", "");
+        let count =
+            path.replace("_search", "_count").replace("&max_concurrent_shard_requests=5", "");
         let count = count.replace("?size=0", "");
         assert_eq!(server.get(&count).await.json()["count"], total, "{count}");
     }
@@ -239,7 +243,8 @@ async fn urls_say_what_bodies_do() {
     let json = server.get(one).await.json();
     assert_eq!(json["hits"]["total"], 3);
     assert_eq!(json["hits"]["hits"][0]["_source"], json!({"message": "user 4711 logged in"}));
-    let filtered = server.get("/shop/_search?filter_path=hits.total.value,hits.hits._index,-hits.max*").await;
+    let filtered =
+        server.get("/shop/_search?filter_path=hits.total.value,hits.hits._index,-hits.max*").await;
     let shop = json!({"_index": "shop"});
     let want = json!({"hits": {"total": {"value": 3}, "hits": [shop, shop, shop]}});
     assert_eq!(filtered.json(), want);
@@ -256,7 +261,8 @@ async fn aggregations_are_answered() {
     let json = server.post("/shop/_search", body).await.json();
     assert_eq!(json["hits"]["hits"], json!([]));
     let buckets = json["aggregations"]["levels"]["buckets"].as_array().unwrap();
-    let counts: Vec<_> = buckets.iter().map(|b| (b["key"].clone(), b["doc_count"].clone())).collect();
+    let counts: Vec<_> =
+        buckets.iter().map(|b| (b["key"].clone(), b["doc_count"].clone())).collect();
     assert_eq!(counts, [(json!("info"), json!(2)), (json!("error"), json!(1))]);
 }
 
@@ -267,13 +273,23 @@ async fn errors_have_elasticsearch_s_form() {
         ("/absent/_search", json!({}), 404, "no such index [absent]"),
         ("/shop,absent/_count", json!({}), 404, "no such index [absent]"),
         ("/absent*/_search?allow_no_indices=false", json!({}), 404, "no such index [absent*]"),
-        ("/_search", json!({"sort": ["no.such"]}), 400, "No mapping found for [no.such] in order to sort on"),
+        (
+            "/_search",
+            json!({"sort": ["no.such"]}),
+            400,
+            "No mapping found for [no.such] in order to sort on",
+        ),
         ("/_search", json!({"size": -1}), 400, "[size] parameter cannot be negative, found [-1]"),
         ("/_search?size=-1", json!({}), 400, "[size] parameter cannot be negative, found [-1]"),
         ("/_search?size=x", json!({}), 400, "Failed to parse int parameter [size] with value [x]"),
         ("/_search", json!({"query": {"foo": {}}}), 400, "unknown query [foo]"),
         ("/_search", json!({"aggs": {"a": {"foo": {}}}}), 400, "Unknown aggregation type [foo]"),
-        ("/_search?sizes=1", json!({}), 400, "request [/_search] contains unrecognized parameter: [sizes]"),
+        (
+            "/_search?sizes=1",
+            json!({}),
+            400,
+            "request [/_search] contains unrecognized parameter: [sizes]",
+        ),
         (
             "/_search?a=1&b=2&pretty",
             json!({}),
@@ -342,7 +358,8 @@ async fn several_searches_fail_each_for_itself() {
         "{}\n{\"size\":1,\"query\":{\"match\":{\"message\":\"login\"}}}\n",
         "{}\nnot json\n",
     );
-    for path in ["/_msearch?max_concurrent_shard_requests=5", "/_msearch?max_concurrent_searches=1"] {
+    for path in ["/_msearch?max_concurrent_shard_requests=5", "/_msearch?max_concurrent_searches=1"]
+    {
         let reply = server.call(Method::POST, path, body).await;
         assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
         let json = reply.json();
@@ -403,14 +420,26 @@ async fn indexes_are_told_truthfully() {
     assert_eq!(server.post("/shop/_refresh", json!({})).await.json()["_shards"]["failed"], 0);
     assert_eq!(server.post("/absent/_refresh", json!({})).await.status, StatusCode::NOT_FOUND);
     assert_eq!(server.get("/_nodes").await.error().0, 400);
-    let cat = server.get("/_cat/indices?h=health,status,index,pri,rep,docs.count&s=index:desc").await;
+    let cat =
+        server.get("/_cat/indices?h=health,status,index,pri,rep,docs.count&s=index:desc").await;
     assert_eq!(cat.text, "green open shop    1 0 3\ngreen open audit-1 1 0 3\n");
     let head = server.get("/_cat/indices/sh*?v").await.text;
     let head: Vec<Vec<&str>> = head.lines().map(|l| l.split_whitespace().collect()).collect();
     assert_eq!(
         head,
         [
-            vec!["health", "status", "index", "uuid", "pri", "rep", "docs.count", "docs.deleted", "store.size", "pri.store.size"],
+            vec![
+                "health",
+                "status",
+                "index",
+                "uuid",
+                "pri",
+                "rep",
+                "docs.count",
+                "docs.deleted",
+                "store.size",
+                "pri.store.size"
+            ],
             vec!["green", "open", "shop", &uuid, "1", "0", "3", "0", "0b", "0b"],
         ]
     );

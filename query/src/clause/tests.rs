@@ -1,6 +1,9 @@
 //! `minimum_should_match`, targets, and the special fields.
 
+use model::time::{TimeRange, Timestamp};
+
 use super::*;
+use crate::ast::Bound;
 use crate::dates::Dates;
 
 const LIMITS: Limits = Limits { depth_max: 10, clauses_max: 10, regex_bytes_max: 20 };
@@ -161,10 +164,7 @@ fn trivial_combinations_become_the_clause() {
     let cases = [
         (BoolQuery::default(), Query::All),
         (BoolQuery { must: vec![field(), Query::All], ..BoolQuery::default() }, field()),
-        (
-            BoolQuery { should: vec![field()], minimum_should: 1, ..BoolQuery::default() },
-            field(),
-        ),
+        (BoolQuery { should: vec![field()], minimum_should: 1, ..BoolQuery::default() }, field()),
         (BoolQuery { minimum_should: 1, ..BoolQuery::default() }, Query::None),
         (
             BoolQuery { must: vec![field()], should: vec![Query::None], ..BoolQuery::default() },

@@ -75,18 +75,17 @@ pub fn time_zone(name: &str) -> Result<TimeZone, QueryError> {
     if name.eq_ignore_ascii_case("z") || name.eq_ignore_ascii_case("utc") {
         return Ok(TimeZone::UTC);
     }
-    if name.starts_with(['+', '-']) {
-        if let Some(seconds) = format::offset_seconds(name) {
-            if let Ok(offset) = jiff::tz::Offset::from_seconds(seconds) {
-                return Ok(TimeZone::fixed(offset));
-            }
-        }
-    } else if let Ok(zone) = TimeZone::get(name) {
-        return Ok(zone);
-    }
-    Err(QueryError::illegal(format!(
-        "unknown time zone [{name}]: give an IANA name such as `Europe/Berlin`, or `+01:00`"
-    )))
+    let zone = if name.starts_with(['+', '-']) {
+        let seconds = format::offset_seconds(name);
+        seconds.and_then(|s| jiff::tz::Offset::from_seconds(s).ok()).map(TimeZone::fixed)
+    } else {
+        TimeZone::get(name).ok()
+    };
+    zone.ok_or_else(|| {
+        QueryError::illegal(format!(
+            "unknown time zone [{name}]: give an IANA name such as `Europe/Berlin`, or `+01:00`"
+        ))
+    })
 }
 
 /// A moment of the native interface: a span before now (`15m`), or a time with date math.

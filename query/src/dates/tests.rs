@@ -54,7 +54,11 @@ fn less_than_exact_times_are_filled() {
     both("2026-11-20T10:05Z", "2026-11-20T10:05Z", "2026-11-20T10:05:59.999999999Z");
     both("2026-11-20 10:05:06", "2026-11-20T10:05:06Z", "2026-11-20T10:05:06.999999999Z");
     both("2026-11-20T10:05:06.5Z", "2026-11-20T10:05:06.5Z", "2026-11-20T10:05:06.500999999Z");
-    both("2026-11-20T10:05:06.123456Z", "2026-11-20T10:05:06.123456Z", "2026-11-20T10:05:06.123456Z");
+    both(
+        "2026-11-20T10:05:06.123456Z",
+        "2026-11-20T10:05:06.123456Z",
+        "2026-11-20T10:05:06.123456Z",
+    );
     both("2026-11-20T10:05:06+01:00", "2026-11-20T09:05:06Z", "2026-11-20T09:05:06.999999999Z");
     both("1700000000000", "2023-11-14T22:13:20Z", "2023-11-14T22:13:20.000999999Z");
     both("-1", "1969-12-31T23:59:59.999Z", "1969-12-31T23:59:59.999999999Z");
@@ -68,12 +72,37 @@ fn formats_and_zones() {
     let berlin = Some("Europe/Berlin");
     check("now/d", (None, berlin), "2026-11-19T23:00:00Z", "2026-11-20T22:59:59.999999999Z");
     check("2026-07-01", (None, berlin), "2026-06-30T22:00:00Z", "2026-07-01T21:59:59.999999999Z");
-    check("2026-07-01", (None, Some("-0230")), "2026-07-01T02:30:00Z", "2026-07-02T02:29:59.999999999Z");
+    check(
+        "2026-07-01",
+        (None, Some("-0230")),
+        "2026-07-01T02:30:00Z",
+        "2026-07-02T02:29:59.999999999Z",
+    );
     // The day of the clock change has 25 hours.
-    check("2026-10-25||/d", (None, berlin), "2026-10-24T22:00:00Z", "2026-10-25T22:59:59.999999999Z");
-    check("1700000000", (Some("epoch_second"), None), "2023-11-14T22:13:20Z", "2023-11-14T22:13:20.999999999Z");
-    check("1700000000.25", (Some("epoch_second"), None), "2023-11-14T22:13:20.25Z", "2023-11-14T22:13:20.25Z");
-    check("20/11/2026", (Some("dd/MM/yyyy||yyyy"), None), "2026-11-20", "2026-11-20T23:59:59.999999999Z");
+    check(
+        "2026-10-25||/d",
+        (None, berlin),
+        "2026-10-24T22:00:00Z",
+        "2026-10-25T22:59:59.999999999Z",
+    );
+    check(
+        "1700000000",
+        (Some("epoch_second"), None),
+        "2023-11-14T22:13:20Z",
+        "2023-11-14T22:13:20.999999999Z",
+    );
+    check(
+        "1700000000.25",
+        (Some("epoch_second"), None),
+        "2023-11-14T22:13:20.25Z",
+        "2023-11-14T22:13:20.25Z",
+    );
+    check(
+        "20/11/2026",
+        (Some("dd/MM/yyyy||yyyy"), None),
+        "2026-11-20",
+        "2026-11-20T23:59:59.999999999Z",
+    );
     check("2025", (Some("dd/MM/yyyy||yyyy"), None), "2025-01-01", "2025-01-01T23:59:59.999999999Z");
     check(
         "2026-11-20 14:00:00,5",
@@ -86,14 +115,27 @@ fn formats_and_zones() {
 
 #[test]
 fn faults_are_named() {
-    let fails = |text: &str, format: Option<&str>, want: &str| check(text, (format, None), want, want);
+    let fails =
+        |text: &str, format: Option<&str>, want: &str| check(text, (format, None), want, want);
     let default = "with format [strict_date_optional_time||epoch_millis]";
     fails("yesterday", None, &format!("failed to parse date field [yesterday] {default}"));
     fails("2026-13-01", None, &format!("failed to parse date field [2026-13-01] {default}"));
-    fails("2026-11-20", Some("epoch_millis"), "failed to parse date field [2026-11-20] with format [epoch_millis]");
+    fails(
+        "2026-11-20",
+        Some("epoch_millis"),
+        "failed to parse date field [2026-11-20] with format [epoch_millis]",
+    );
     fails("now-15", None, "truncated date math [-15]");
-    fails("now-15x", None, "unit [x] not supported for date math [-15x]: use y, M, w, d, h, m or s");
-    fails("now*2", None, "operator not supported for date math [*2]: expected `+`, `-` or `/`, got `*`");
+    fails(
+        "now-15x",
+        None,
+        "unit [x] not supported for date math [-15x]: use y, M, w, d, h, m or s",
+    );
+    fails(
+        "now*2",
+        None,
+        "operator not supported for date math [*2]: expected `+`, `-` or `/`, got `*`",
+    );
     fails("now/2d", None, "rounding `/` can only be used on single unit types [/2d]");
     fails("now+99999999999y", None, "date math [+99999999999y] leads out of all time");
     fails("now+30000y", None, "date math [+30000y] leads out of all time");
@@ -141,7 +183,8 @@ fn durations() {
     for (text, want) in cases {
         assert_eq!(duration(text), want, "{text}");
     }
-    let values = [("30s", Some(30 * s)), ("-1", Some(-1)), ("0", Some(0)), ("1h30m", None), ("1w", None)];
+    let values =
+        [("30s", Some(30 * s)), ("-1", Some(-1)), ("0", Some(0)), ("1h30m", None), ("1w", None)];
     for (text, want) in values {
         assert_eq!(time_value(text), want, "{text}");
     }

@@ -78,8 +78,8 @@ fn take(
 fn unknown(key: &str, value: &Json) -> Result<(), QueryError> {
     match key {
         "script_fields" | "runtime_mappings" | "highlight" | "collapse" | "suggest" | "rescore"
-        | "knn" | "pit" | "slice" | "post_filter" | "min_score" | "explain" | "profile"
-        | "ext" | "rank" | "retriever" => {
+        | "knn" | "pit" | "slice" | "post_filter" | "min_score" | "explain" | "profile" | "ext"
+        | "rank" | "retriever" => {
             if is_nothing(value) {
                 return Ok(());
             }
@@ -106,7 +106,9 @@ fn search_after(value: &Json) -> Result<Vec<Json>, QueryError> {
         return Err(bad("search_after", value, "an array of sort values"));
     };
     if values.is_empty() {
-        return Err(QueryError::parsing("Values must contains at least one value in [search_after]"));
+        return Err(QueryError::parsing(
+            "Values must contains at least one value in [search_after]",
+        ));
     }
     match values.iter().find(|v| v.is_array() || v.is_object()) {
         Some(value) => Err(bad("search_after", value, "strings, numbers, booleans or null")),
@@ -210,7 +212,10 @@ pub(super) fn count(reader: &mut Reader, body: &[u8]) -> Result<Query, QueryErro
     }
     let json = parse_json(body)?;
     let Json::Object(map) = &json else {
-        return Err(QueryError::parsing(format!("the body must be an object, got {}", kind(&json))));
+        return Err(QueryError::parsing(format!(
+            "the body must be an object, got {}",
+            kind(&json)
+        )));
     };
     let mut query = Query::All;
     for (key, value) in map {

@@ -75,9 +75,17 @@ fn read(header: &[u8], body: &[u8]) -> Result<MultiSearch, QueryError> {
             }
             "ignore_unavailable" => search.ignore_unavailable = boolean(value),
             "allow_no_indices" => search.allow_no_indices = boolean(value),
-            "search_type" | "preference" | "routing" | "request_cache" | "expand_wildcards"
-            | "ignore_throttled" | "ccs_minimize_roundtrips" | "allow_partial_search_results"
-            | "type" | "types" | "max_concurrent_shard_requests" => {}
+            "search_type"
+            | "preference"
+            | "routing"
+            | "request_cache"
+            | "expand_wildcards"
+            | "ignore_throttled"
+            | "ccs_minimize_roundtrips"
+            | "allow_partial_search_results"
+            | "type"
+            | "types"
+            | "max_concurrent_shard_requests" => {}
             _ => {
                 return Err(QueryError::illegal(format!(
                     "key [{key}] is not supported in the metadata section"

@@ -165,7 +165,9 @@ fn dis_max(reader: &mut Reader, body: &Json, depth: usize) -> Result<Query, Quer
         }
     }
     if inner.is_empty() {
-        return Err(QueryError::parsing("[dis_max] requires 'queries' field with at least one clause"));
+        return Err(QueryError::parsing(
+            "[dis_max] requires 'queries' field with at least one clause",
+        ));
     }
     Ok(Query::any_of(inner))
 }

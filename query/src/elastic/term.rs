@@ -106,8 +106,8 @@ pub(super) fn exists(reader: &mut Reader, body: &Json) -> Result<Query, QueryErr
             _ => return Err(unknown("exists", key)),
         }
     }
-    let field = field
-        .ok_or_else(|| QueryError::parsing("[exists] must be provided with a [field]"))?;
+    let field =
+        field.ok_or_else(|| QueryError::parsing("[exists] must be provided with a [field]"))?;
     reader.with(|c| c.exists(target(field)))
 }
 
@@ -136,7 +136,9 @@ pub(super) fn pattern(
         value => text = scalar(value),
     }
     let text = text.ok_or_else(|| {
-        QueryError::illegal(format!("value cannot be null: [{name}] query on [{field}] has no text"))
+        QueryError::illegal(format!(
+            "value cannot be null: [{name}] query on [{field}] has no text"
+        ))
     })?;
     reader.with(|c| c.pattern(path(field), kind, TextTest { text, fold }))
 }
@@ -155,7 +157,6 @@ pub(super) fn ids(reader: &mut Reader, body: &Json) -> Result<Query, QueryError>
             _ => return Err(unknown("ids", key)),
         }
     }
-    let values =
-        found.ok_or_else(|| QueryError::parsing("[ids] requires providing [values]"))?;
+    let values = found.ok_or_else(|| QueryError::parsing("[ids] requires providing [values]"))?;
     reader.with(|c| c.terms(path("_id"), values))
 }

@@ -43,7 +43,10 @@ fn compound_queries() {
         (r#"{"bool":{}}"#, "ALL"),
         (r#"{"bool":{"must":[],"filter":[],"should":[],"must_not":[]}}"#, "ALL"),
         (r#"{"bool":{"filter":{"term":{"a":1}}}}"#, "a:=1"),
-        (r#"{"bool":{"filter":{"bool":{"must":[{"term":{"a":1}},{"term":{"b":2}}]}}}}"#, "(+a:=1 +b:=2)"),
+        (
+            r#"{"bool":{"filter":{"bool":{"must":[{"term":{"a":1}},{"term":{"b":2}}]}}}}"#,
+            "(+a:=1 +b:=2)",
+        ),
         (r#"{"bool":{"should":[{"term":{"a":1}},{"term":{"b":2}}]}}"#, "(a:=1 b:=2)"),
         (
             r#"{"bool":{"should":[{"term":{"a":1}},{"term":{"b":2}},{"term":{"c":3}}],"minimum_should_match":2}}"#,
@@ -53,22 +56,19 @@ fn compound_queries() {
             r#"{"bool":{"should":[{"term":{"a":1}},{"term":{"b":2}}],"minimum_should_match":"100%"}}"#,
             "(a:=1 b:=2)~2",
         ),
-        (
-            r#"{"bool":{"must":{"term":{"a":1}},"should":{"term":{"b":2}}}}"#,
-            "a:=1",
-        ),
+        (r#"{"bool":{"must":{"term":{"a":1}},"should":{"term":{"b":2}}}}"#, "a:=1"),
         (
             r#"{"bool":{"must":{"term":{"a":1}},"should":{"term":{"b":2}},"minimum_should_match":"1"}}"#,
             "(+a:=1 b:=2)",
         ),
         (r#"{"bool":{"should":[],"minimum_should_match":1}}"#, "NONE"),
-        (
-            r#"{"bool":{"should":[{"term":{"a":1}}],"minimum_should_match":0}}"#,
-            "a:=1",
-        ),
+        (r#"{"bool":{"should":[{"term":{"a":1}}],"minimum_should_match":0}}"#, "a:=1"),
         (r#"{"bool":{"must_not":[{"term":{"a":1}}]}}"#, "(-a:=1)"),
         (r#"{"constant_score":{"filter":{"term":{"a":1}},"boost":2}}"#, "a:=1"),
-        (r#"{"dis_max":{"queries":[{"term":{"a":1}},{"term":{"b":2}}],"tie_breaker":0.7}}"#, "(a:=1 b:=2)"),
+        (
+            r#"{"dis_max":{"queries":[{"term":{"a":1}},{"term":{"b":2}}],"tie_breaker":0.7}}"#,
+            "(a:=1 b:=2)",
+        ),
         (r#"{"ids":{"values":["x",7]}}"#, r#"ids["x", "7"]"#),
         (r#"{"ids":{"values":[]}}"#, "NONE"),
     ]);
@@ -95,31 +95,31 @@ fn term_level_queries() {
         (r#"{"exists":{"field":"a"}}"#, "(a:exists <a.*>:exists)"),
         (r#"{"exists":{"field":"@timestamp"}}"#, "ALL"),
         (r#"{"prefix":{"a":"x"}}"#, "a:prefix x"),
-        (r#"{"prefix":{"a":{"value":"x","case_insensitive":"true","rewrite":"x"}}}"#, "a:prefix x/i"),
+        (
+            r#"{"prefix":{"a":{"value":"x","case_insensitive":"true","rewrite":"x"}}}"#,
+            "a:prefix x/i",
+        ),
         (r#"{"wildcard":{"a":"x*?"}}"#, "a:wildcard x*?"),
         (r#"{"wildcard":{"a":{"wildcard":"x*"}}}"#, "a:wildcard x*"),
         (r#"{"wildcard":{"_index":"logs-*"}}"#, r#"index["logs-*"]"#),
         (r#"{"regexp":{"a":{"value":"x.*y","flags":"ALL"}}}"#, "a:regex x.*y"),
         (r#"{"range":{"a":{"gte":1,"lt":"5"}}}"#, "a:[=1 '5']"),
-        (r#"{"range":{"a":{"from":1,"to":5,"include_lower":false,"include_upper":"true"}}}"#, "a:[1 =5]"),
+        (
+            r#"{"range":{"a":{"from":1,"to":5,"include_lower":false,"include_upper":"true"}}}"#,
+            "a:[1 =5]",
+        ),
         (r#"{"range":{"a":{"from":null,"to":5,"include_upper":false}}}"#, "a:[* 5]"),
         (r#"{"range":{"a":{}}}"#, "a:exists"),
         (
             r#"{"range":{"@timestamp":{"gte":1700000000000,"lte":"1700000000001","format":"epoch_millis"}}}"#,
             "time[2023-11-14T22:13:20.000Z 2023-11-14T22:13:20.002Z)",
         ),
-        (
-            r#"{"range":{"@timestamp":{"gt":"now-1d/d","lt":"now/d","time_zone":"+01:00"}}}"#,
-            "NONE",
-        ),
+        (r#"{"range":{"@timestamp":{"gt":"now-1d/d","lt":"now/d","time_zone":"+01:00"}}}"#, "NONE"),
         (
             r#"{"range":{"@timestamp":{"gte":"now-1d/d","lt":"now/d","time_zone":"+01:00"}}}"#,
             "time[2026-11-18T23:00:00.000Z 2026-11-19T23:00:00.000Z)",
         ),
-        (
-            r#"{"range":{"at":{"gte":"now-1h"}}}"#,
-            "at:[=2026-11-20T13:00:00.000Z'now-1h' *]",
-        ),
+        (r#"{"range":{"at":{"gte":"now-1h"}}}"#, "at:[=2026-11-20T13:00:00.000Z'now-1h' *]"),
         (
             r#"{"range":{"at":{"lte":1700000000000,"format":"epoch_millis"}}}"#,
             "at:[* =2023-11-14T22:13:20.000999999Z'1700000000000']",
@@ -131,7 +131,10 @@ fn term_level_queries() {
 fn full_text_queries() {
     check(&[
         (r#"{"match":{"m":"Connection refused"}}"#, "m:connection|refused"),
-        (r#"{"match":{"m":{"query":"Connection refused","operator":"AND","lenient":"true"}}}"#, "m:connection&refused"),
+        (
+            r#"{"match":{"m":{"query":"Connection refused","operator":"AND","lenient":"true"}}}"#,
+            "m:connection&refused",
+        ),
         (r#"{"match":{"m":{"query":"a b c","minimum_should_match":"67%"}}}"#, "m:a|b|c~2"),
         (r#"{"match":{"m":{"query":"a b c","minimum_should_match":0}}}"#, "m:a|b|c"),
         (r#"{"match":{"m":500}}"#, "m:500"),
@@ -145,13 +148,25 @@ fn full_text_queries() {
         (r#"{"match_phrase":{"m":{"query":"a b","slop":"2"}}}"#, "m:\"a b\"~2"),
         (r#"{"match_phrase_prefix":{"m":{"query":"a b","max_expansions":5}}}"#, "m:\"a b*\""),
         (r#"{"multi_match":{"query":"a b","lenient":true,"type":"best_fields"}}"#, "*:a|b"),
-        (r#"{"multi_match":{"query":"a b","fields":["x^2","y.*"],"operator":"and"}}"#, "(x:a&b <y.*>:a&b)"),
-        (r#"{"multi_match":{"query":"a b","fields":["x","y"],"type":"cross_fields","operator":"and"}}"#, "(+(x:a y:a) +(x:b y:b))"),
+        (
+            r#"{"multi_match":{"query":"a b","fields":["x^2","y.*"],"operator":"and"}}"#,
+            "(x:a&b <y.*>:a&b)",
+        ),
+        (
+            r#"{"multi_match":{"query":"a b","fields":["x","y"],"type":"cross_fields","operator":"and"}}"#,
+            "(+(x:a y:a) +(x:b y:b))",
+        ),
         (r#"{"multi_match":{"query":"a b","type":"phrase"}}"#, "*:\"a b\""),
         (r#"{"multi_match":{"query":"","type":"phrase","lenient":true}}"#, "NONE"),
         (r#"{"multi_match":{"query":"a b","type":"phrase_prefix","fields":"x"}}"#, "x:\"a b*\""),
-        (r#"{"query_string":{"query":"level:error AND *","analyze_wildcard":true}}"#, "level:error"),
-        (r#"{"query_string":{"query":"a b","default_operator":"AND","default_field":"m"}}"#, "(+m:a +m:b)"),
+        (
+            r#"{"query_string":{"query":"level:error AND *","analyze_wildcard":true}}"#,
+            "level:error",
+        ),
+        (
+            r#"{"query_string":{"query":"a b","default_operator":"AND","default_field":"m"}}"#,
+            "(+m:a +m:b)",
+        ),
         (r#"{"query_string":{"query":"er*","fields":["m"],"lenient":false}}"#, "m:prefix er/i"),
         (r#"{"query_string":{"query":"status:[200 TO 299]"}}"#, "status:[='200' ='299']"),
         (r#"{"query_string":{"query":"a:(b","escape":true}}"#, "*:a_b"),
@@ -160,9 +175,18 @@ fn full_text_queries() {
             "time[2026-11-19T23:00:00.000Z 2026-11-20T23:00:00.000Z)",
         ),
         (r#"{"query_string":{"query":"@timestamp:x","lenient":true}}"#, "NONE"),
-        (r#"{"simple_query_string":{"query":"a + b","fields":["m"],"flags":"ALL"}}"#, "(+m:a +m:b)"),
-        (r#"{"simple_query_string":{"query":"a b","default_operator":"and","minimum_should_match":"1"}}"#, "(+*:a +*:b)"),
-        (r#"{"simple_query_string":{"query":"a b c","minimum_should_match":"2"}}"#, "(*:a *:b *:c)~2"),
+        (
+            r#"{"simple_query_string":{"query":"a + b","fields":["m"],"flags":"ALL"}}"#,
+            "(+m:a +m:b)",
+        ),
+        (
+            r#"{"simple_query_string":{"query":"a b","default_operator":"and","minimum_should_match":"1"}}"#,
+            "(+*:a +*:b)",
+        ),
+        (
+            r#"{"simple_query_string":{"query":"a b c","minimum_should_match":"2"}}"#,
+            "(*:a *:b *:c)~2",
+        ),
     ]);
 }
 
@@ -243,10 +267,7 @@ fn query_errors_name_the_query_and_the_key() {
             r#"{"range":{"@timestamp":{"gte":"now","time_zone":"Mars"}}}"#,
             "unknown time zone [Mars]: give an IANA name such as `Europe/Berlin`, or `+01:00`",
         ),
-        (
-            r#"{"range":{"a":{"gte":[1]}}}"#,
-            "[range] query does not support array of values",
-        ),
+        (r#"{"range":{"a":{"gte":[1]}}}"#, "[range] query does not support array of values"),
         (
             r#"{"query_string":{"query":"foo:("}}"#,
             "Failed to parse query [foo:(]: the group that begins here has no closing `)`",
@@ -258,10 +279,7 @@ fn query_errors_name_the_query_and_the_key() {
             r#"{"dis_max":{"queries":[]}}"#,
             "[dis_max] requires 'queries' field with at least one clause",
         ),
-        (
-            r#"{"match_all":{"a":1}}"#,
-            "[match_all] query does not support [a]",
-        ),
+        (r#"{"match_all":{"a":1}}"#, "[match_all] query does not support [a]"),
         (
             r#"{"term":{"a":1},"term":{"a":2}}"#,
             "the body is no valid JSON: the key `term` stands twice in one object at line 1 \
@@ -280,7 +298,9 @@ fn nesting_and_size_are_bounded() {
         parse_json(body.as_bytes()).and_then(|json| reader().query(&json)).map(|q| show(&q))
     };
     assert_eq!(nest(29).unwrap(), "ALL");
-    assert!(nest(30).unwrap_err().reason.starts_with("the query is nested too deeply: more than 30"));
+    assert!(
+        nest(30).unwrap_err().reason.starts_with("the query is nested too deeply: more than 30")
+    );
     let json = nest(10_000).unwrap_err();
     assert!(json.reason.starts_with("the body is nested too deeply: more than 127"), "{json}");
     let string = json!({"query_string": {"query": "(".repeat(10_000)}});
@@ -301,8 +321,16 @@ fn sort_in_all_its_forms() {
     let cases = [
         (json!("_doc"), vec![key(SortBy::Sequence, false)], vec![]),
         (json!("_score"), vec![], vec![]),
-        (json!(["_score", "_doc"]), vec![key(SortBy::Score, true), key(SortBy::Sequence, false)], vec![]),
-        (json!(["a", {"b": "desc"}]), vec![key(field("a"), false), key(field("b"), true)], vec!["a", "b"]),
+        (
+            json!(["_score", "_doc"]),
+            vec![key(SortBy::Score, true), key(SortBy::Sequence, false)],
+            vec![],
+        ),
+        (
+            json!(["a", {"b": "desc"}]),
+            vec![key(field("a"), false), key(field("b"), true)],
+            vec!["a", "b"],
+        ),
         (
             json!({"@timestamp": {"order": "desc", "unmapped_type": "boolean"}, "_doc": {"order": "desc"}}),
             vec![key(SortBy::Time, true), key(SortBy::Sequence, true)],
@@ -322,14 +350,24 @@ fn sort_in_all_its_forms() {
     ];
     for (json, keys, must_exist) in cases {
         let order = sort(&json).unwrap();
-        assert_eq!((order.keys, order.must_exist), (keys, must_exist.into_iter().map(str::to_owned).collect()), "{json}");
+        assert_eq!(
+            (order.keys, order.must_exist),
+            (keys, must_exist.into_iter().map(str::to_owned).collect()),
+            "{json}"
+        );
     }
     let errors = [
         (json!([{"a": {"ordr": "asc"}}]), "[field_sort] unknown field [ordr] in the sort on [a]"),
         (json!([{"a": {"order": "up"}}]), "cannot read [order] [up]: expected `asc` or `desc`"),
         (json!([{"a": {"missing": 0}}]), "cannot read [missing] [0]: expected `_first` or `_last`"),
-        (json!([{"a": {"mode": "avg"}}]), "[mode] of the sort on [a] must be [min] in this version"),
-        (json!([{"a": {"nested": {}}}]), "[nested] of the sort on [a] is not supported in this version"),
+        (
+            json!([{"a": {"mode": "avg"}}]),
+            "[mode] of the sort on [a] must be [min] in this version",
+        ),
+        (
+            json!([{"a": {"nested": {}}}]),
+            "[nested] of the sort on [a] is not supported in this version",
+        ),
         (json!("_geo_distance"), "sorting by [_geo_distance] is not supported in this version"),
         (json!(5), "malformed sort format, expected a field name or an object, got a number"),
         (json!([{"a": 5}]), "cannot read [a] [5]: expected `asc`, `desc` or an object of options"),
@@ -370,8 +408,11 @@ fn top_level_keys() {
         field: field.to_owned(),
         format: format.map(str::to_owned),
     };
-    let fields =
-        [field("*", None), field("@timestamp", Some("strict_date_optional_time")), field("x", None)];
+    let fields = [
+        field("*", None),
+        field("@timestamp", Some("strict_date_optional_time")),
+        field("x", None),
+    ];
     assert_eq!(got.request.fields, fields);
     assert!(got.version && !got.seq_no && got.scores && got.tracks_total && got.request.version);
     let empty = reader().search(b" \n").unwrap();
@@ -419,24 +460,45 @@ fn body_errors() {
         (json!({"size": "many"}), "cannot read [size] [many]: expected a whole number"),
         (json!({"from": 1, "size": 10_000}), window),
         (json!({"sizes": 1}), "unknown key [sizes] in the body of the search"),
-        (json!({"highlight": {"fields": {"*": {}}}}), "[highlight] is not supported in this version"),
+        (
+            json!({"highlight": {"fields": {"*": {}}}}),
+            "[highlight] is not supported in this version",
+        ),
         (json!({"script_fields": {"a": {}}}), "[script_fields] is not supported in this version"),
         (json!({"collapse": {"field": "a"}}), "[collapse] is not supported in this version"),
         (json!({"knn": {"field": "a"}}), "[knn] is not supported in this version"),
         (json!({"min_score": 1}), "[min_score] is not supported in this version"),
         (json!({"profile": true}), "[profile] is not supported in this version"),
         (json!({"search_after": [1]}), "Sort must contain at least one field."),
-        (json!({"search_after": [1], "sort": ["a", "b"]}), "search_after has 1 value(s) but sort has 2."),
+        (
+            json!({"search_after": [1], "sort": ["a", "b"]}),
+            "search_after has 1 value(s) but sort has 2.",
+        ),
         (
             json!({"search_after": [1], "sort": "a", "from": 1}),
             "`from` parameter must be set to 0 when `search_after` is used.",
         ),
-        (json!({"search_after": 1}), "cannot read [search_after] [1]: expected an array of sort values"),
-        (json!({"track_total_hits": -2}), "cannot read [track_total_hits] [-2]: expected true, false, or a number of 0 or more"),
-        (json!({"timeout": "soon"}), "cannot read [timeout] [soon]: expected a time such as `30s` or `500ms`"),
-        (json!({"_source": {"include_": "a"}}), "unknown key [include_] in [_source]: expected `includes` or `excludes`"),
+        (
+            json!({"search_after": 1}),
+            "cannot read [search_after] [1]: expected an array of sort values",
+        ),
+        (
+            json!({"track_total_hits": -2}),
+            "cannot read [track_total_hits] [-2]: expected true, false, or a number of 0 or more",
+        ),
+        (
+            json!({"timeout": "soon"}),
+            "cannot read [timeout] [soon]: expected a time such as `30s` or `500ms`",
+        ),
+        (
+            json!({"_source": {"include_": "a"}}),
+            "unknown key [include_] in [_source]: expected `includes` or `excludes`",
+        ),
         (json!({"fields": [{"format": "date"}]}), "[fields] requires [field]"),
-        (json!({"fields": [{"field": "a", "format": "qq"}]}), "invalid format: [qq]: unknown pattern letter `q`"),
+        (
+            json!({"fields": [{"field": "a", "format": "qq"}]}),
+            "invalid format: [qq]: unknown pattern letter `q`",
+        ),
         (json!([1]), "the body of a search must be an object, got an array"),
     ];
     for (body, want) in cases {
@@ -462,7 +524,10 @@ fn multi_search_bodies() {
     };
     let cases: [(&str, &[&str]); 5] = [
         ("{}\n{}\n", &["[] {}"]),
-        ("{\"index\":\"a,b\",\"search_type\":\"query_then_fetch\"}\n{\"size\":0}\n", &["[\"a\", \"b\"] {\"size\":0}"]),
+        (
+            "{\"index\":\"a,b\",\"search_type\":\"query_then_fetch\"}\n{\"size\":0}\n",
+            &["[\"a\", \"b\"] {\"size\":0}"],
+        ),
         ("\n{}\n{\"index\":[\"a\",\"b\"]}\n{\"x\":1}", &["[] {}", "[\"a\", \"b\"] {\"x\":1}"]),
         ("{\"indx\":\"a\"}\n{}\n\n", &["key [indx] is not supported in the metadata section"]),
         ("[]\n{}\n", &["the header of a search must be an object"]),
@@ -477,10 +542,40 @@ fn multi_search_bodies() {
 
 fn any_json() -> impl Strategy<Value = Json> {
     let names = prop::sample::select(vec![
-        "query", "bool", "must", "should", "filter", "match", "term", "terms", "range", "exists",
-        "field", "gte", "lt", "query_string", "aggs", "date_histogram", "fixed_interval", "ranges",
-        "order", "size", "from", "sort", "_source", "percents", "filters", "a", "@timestamp",
-        "format", "time_zone", "minimum_should_match", "multi_match", "fields", "wildcard", "value",
+        "query",
+        "bool",
+        "must",
+        "should",
+        "filter",
+        "match",
+        "term",
+        "terms",
+        "range",
+        "exists",
+        "field",
+        "gte",
+        "lt",
+        "query_string",
+        "aggs",
+        "date_histogram",
+        "fixed_interval",
+        "ranges",
+        "order",
+        "size",
+        "from",
+        "sort",
+        "_source",
+        "percents",
+        "filters",
+        "a",
+        "@timestamp",
+        "format",
+        "time_zone",
+        "minimum_should_match",
+        "multi_match",
+        "fields",
+        "wildcard",
+        "value",
     ]);
     let leaf = prop_oneof![
         Just(Json::Null),
@@ -488,13 +583,15 @@ fn any_json() -> impl Strategy<Value = Json> {
         any::<i64>().prop_map(Json::from),
         any::<f64>().prop_map(|f| json!(f)),
         names.clone().prop_map(Json::from),
-        prop::sample::select(vec!["1m", "now-1d", "desc", "75%", "-1", "a:(b", "*"]).prop_map(Json::from),
+        prop::sample::select(vec!["1m", "now-1d", "desc", "75%", "-1", "a:(b", "*"])
+            .prop_map(Json::from),
     ];
     leaf.prop_recursive(5, 40, 5, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
-            prop::collection::vec((names.clone(), inner), 0..4)
-                .prop_map(|list| Json::Object(list.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())),
+            prop::collection::vec((names.clone(), inner), 0..4).prop_map(|list| Json::Object(
+                list.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+            )),
         ]
     })
 }

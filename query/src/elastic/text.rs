@@ -90,8 +90,12 @@ impl TextOptions {
                     return Err(unsupported(query, key));
                 }
             }
-            "prefix_length" | "max_expansions" | "fuzzy_transpositions" | "fuzzy_rewrite"
-            | "cutoff_frequency" | "auto_generate_synonyms_phrase_query" => {}
+            "prefix_length"
+            | "max_expansions"
+            | "fuzzy_transpositions"
+            | "fuzzy_rewrite"
+            | "cutoff_frequency"
+            | "auto_generate_synonyms_phrase_query" => {}
             _ => return Err(unknown(query, key)),
         }
         Ok(())
@@ -214,14 +218,12 @@ pub(super) fn multi_match(reader: &mut Reader, body: &Json) -> Result<Query, Que
         }
         Some("cross_fields") if needed == Needed::All => {
             // Each word in one of the fields.
-            let each = text.split_whitespace().map(|word| {
-                each_field(reader, &options, |c, f| c.words(f, word, &Needed::All))
-            });
+            let each = text
+                .split_whitespace()
+                .map(|word| each_field(reader, &options, |c, f| c.words(f, word, &Needed::All)));
             Query::all_of(each.collect::<Result<_, _>>()?)
         }
-        Some("cross_fields") => {
-            each_field(reader, &options, |c, f| c.words(f, &text, &needed))?
-        }
+        Some("cross_fields") => each_field(reader, &options, |c, f| c.words(f, &text, &needed))?,
         Some("phrase") => each_field(reader, &options, |c, f| c.phrase(f, &text, (slop, false)))?,
         Some("phrase_prefix") => {
             each_field(reader, &options, |c, f| c.phrase(f, &text, (slop, true)))?

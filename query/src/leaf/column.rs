@@ -11,9 +11,7 @@ use tantivy_columnar::{Column, DynamicColumn, StrColumn};
 
 use super::rows::SplitEval;
 use super::run::LeafError;
-use super::scan::{
-    OrdSet, TermRange, for_each_value, ords_where, rows_with_value, terms_of,
-};
+use super::scan::{OrdSet, TermRange, for_each_value, ords_where, rows_with_value, terms_of};
 use crate::ast::{Bound, Literal, TermTest};
 use crate::test::compare::{Number, literal_number, literal_text};
 use crate::test::{Kind, Pattern, ValueTest, View};
@@ -231,13 +229,21 @@ fn term_range(kind: &Kind) -> TermRange {
         Bound::Excluded(l) => StdBound::Excluded(literal_text(l).into_owned()),
         Bound::Open => StdBound::Unbounded,
     };
-    let is_time =
-        |b: &Bound| matches!(b, Bound::Included(Literal::Time(..)) | Bound::Excluded(Literal::Time(..)));
+    // Times and numbers are not in the dictionary's order.
+    let is_text = |b: &Bound| match b {
+        Bound::Included(l) | Bound::Excluded(l) => {
+            !matches!(l, Literal::Time(..)) && literal_number(l).is_none()
+        }
+        Bound::Open => true,
+    };
     match kind {
-        Kind::Range { lower, upper } if !is_time(lower) && !is_time(upper) => {
+        Kind::Range { lower, upper } if is_text(lower) && is_text(upper) => {
             let (lower, upper) = (text(lower), text(upper));
             let empty = match (&lower, &upper) {
-                (StdBound::Included(a) | StdBound::Excluded(a), StdBound::Included(b) | StdBound::Excluded(b)) => a > b,
+                (
+                    StdBound::Included(a) | StdBound::Excluded(a),
+                    StdBound::Included(b) | StdBound::Excluded(b),
+                ) => a > b,
                 _ => false,
             };
             // The test itself says that nothing lies between; the dictionary must not be asked.

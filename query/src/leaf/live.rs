@@ -171,16 +171,19 @@ impl<'a> LiveView<'a> {
                 let passes = |n: &&LiveNode<'_>| self.passes(n, at, record);
                 must.iter().all(|n| passes(&n))
                     && !must_not.iter().any(|n| passes(&n))
-                    && (*minimum == 0 || should.iter().filter(passes).take(*minimum).count() >= *minimum)
+                    && (*minimum == 0
+                        || should.iter().filter(passes).take(*minimum).count() >= *minimum)
             }
             LiveNode::Path { path, view, test } => {
                 self.batch.values(record, *path).any(|v| test.matches(v, *view))
             }
-            LiveNode::Paths { views, any, test } => self.batch.fields(record).any(|(path, value)| {
-                views[path as usize].is_some_and(|view| {
-                    if *any { test.matches_any(value, view) } else { test.matches(value, view) }
+            LiveNode::Paths { views, any, test } => {
+                self.batch.fields(record).any(|(path, value)| {
+                    views[path as usize].is_some_and(|view| {
+                        if *any { test.matches_any(value, view) } else { test.matches(value, view) }
+                    })
                 })
-            }),
+            }
         }
     }
 }

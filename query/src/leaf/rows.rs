@@ -201,7 +201,9 @@ impl<'a> SplitEval<'a> {
     ) -> Result<RowSet, LeafError> {
         self.run.check()?;
         let mut out = RowSet::none(within.docs());
-        if info.text && let Some(at) = self.text_position(&info.path) {
+        if info.text
+            && let Some(at) = self.text_position(&info.path)
+        {
             out = self.text_rows(at, (test, view), within)?;
         }
         for column in self.reader.columns(&info.path)? {

@@ -206,8 +206,9 @@ pub fn ords_where(
             }
         }
     };
-    let mut stream =
-        stream.into_stream().map_err(|source| LeafError::Column { path: path.to_owned(), source })?;
+    let mut stream = stream
+        .into_stream()
+        .map_err(|source| LeafError::Column { path: path.to_owned(), source })?;
     let mut out = OrdSet::none(column.num_terms());
     let mut seen = 0usize;
     while stream.advance() {

@@ -87,7 +87,9 @@ impl SplitEval<'_> {
             return Ok(Known { sure: None, maybe: None });
         }
         match kind {
-            Kind::Pattern(pattern) if view == View::Text => self.pattern(class, kind, pattern, within),
+            Kind::Pattern(pattern) if view == View::Text => {
+                self.pattern(class, kind, pattern, within)
+            }
             _ => Ok(Known { sure: None, maybe: self.candidates(class, kind, within)? }),
         }
     }
@@ -114,7 +116,11 @@ impl SplitEval<'_> {
                 Ok(Some(out))
             }
             Kind::Phrase { tokens, prefix, .. } if tokens.len() == 1 => {
-                if *prefix { self.prefix_rows(class, &tokens[0]) } else { one(&tokens[0]).map(Some) }
+                if *prefix {
+                    self.prefix_rows(class, &tokens[0])
+                } else {
+                    one(&tokens[0]).map(Some)
+                }
             }
             Kind::Phrase { tokens, .. } if tokens.is_empty() => {
                 Ok(Some(RowSet::none(within.docs())))

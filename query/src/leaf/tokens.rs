@@ -108,7 +108,9 @@ impl SplitEval<'_> {
         within: &RowSet,
     ) -> Result<Option<RowSet>, LeafError> {
         match kind {
-            Kind::Words { words, minimum } => self.word_rows(class, words, *minimum, within).map(Some),
+            Kind::Words { words, minimum } => {
+                self.word_rows(class, words, *minimum, within).map(Some)
+            }
             Kind::Phrase { tokens, prefix, .. } => {
                 let whole = tokens.len().saturating_sub(usize::from(*prefix));
                 let mut out = self.all_tokens(class, tokens[..whole].iter(), within)?;

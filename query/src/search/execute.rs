@@ -62,7 +62,9 @@ impl Task {
 
     /// Whether a segment of this time and these indexes can hold matching records.
     fn is_for<'n>(&self, time: TimeRange, mut indexes: impl Iterator<Item = &'n str>) -> bool {
-        !self.time.is_empty() && self.time.overlaps(&time) && indexes.any(|n| self.indexes.matches(n))
+        !self.time.is_empty()
+            && self.time.overlaps(&time)
+            && indexes.any(|n| self.indexes.matches(n))
     }
 
     /// Whether more matching records change nothing but an exact total.
@@ -148,10 +150,9 @@ fn improves(task: &Task, merged: &Merged, split: &Split) -> bool {
     if merged.candidates.len() < task.wanted {
         return true;
     }
-    merged
-        .candidates
-        .last()
-        .is_some_and(|worst| task.order.can_improve(worst, time.from.0, time.to.0.saturating_sub(1)))
+    merged.candidates.last().is_some_and(|worst| {
+        task.order.can_improve(worst, time.from.0, time.to.0.saturating_sub(1))
+    })
 }
 
 fn take(
@@ -238,7 +239,8 @@ fn count_by_token(task: &Task, eval: &SplitEval<'_>) -> Result<Option<u64>, Leaf
     let Node::Field(field) = &task.node else {
         return Ok(matches!(task.node, Node::All).then(|| u64::from(reader.docs())));
     };
-    let (Target::Path(path), Kind::Words { words, minimum: 1 }) = (&field.target, field.test.kind())
+    let (Target::Path(path), Kind::Words { words, minimum: 1 }) =
+        (&field.target, field.test.kind())
     else {
         return Ok(None);
     };

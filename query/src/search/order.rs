@@ -87,12 +87,13 @@ impl Order {
         let keys = sort.iter().map(KeyPlan::new).collect::<Result<Vec<_>, _>>()?;
         let after = match &request.search_after {
             None => None,
-            Some(values) if values.len() == keys.len() => Some(
-                keys.iter()
-                    .zip(values)
-                    .map(|(key, value)| key.read(value))
-                    .collect::<Result<Vec<_>, _>>()?,
-            ),
+            Some(values) if values.len() == keys.len() => {
+                Some(keys.iter().zip(values).map(|(key, value)| key.read(value)).collect::<Result<
+                    Vec<_>,
+                    _,
+                >>(
+                )?)
+            }
             Some(values) => {
                 return Err(QueryError::illegal(format!(
                     "`search_after` has {} value(s) but `sort` has {}; give one for each, as the \
@@ -232,9 +233,7 @@ impl KeyPlan {
                 Ok(SortValue::Number(number(n)))
             }
             (SortBy::Field(_), Json::String(text)) => Ok(SortValue::Text(text.as_str().into())),
-            (SortBy::Field(_), Json::Bool(v)) => {
-                Ok(SortValue::Number(Number::Int(i64::from(*v))))
-            }
+            (SortBy::Field(_), Json::Bool(v)) => Ok(SortValue::Number(Number::Int(i64::from(*v)))),
             _ => Err(bad()),
         }
     }

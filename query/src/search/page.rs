@@ -36,10 +36,7 @@ impl Wanted {
         let fields = request.fields.iter().map(|field| {
             Ok((field.clone(), field.format.as_deref().map(Formats::parse).transpose()?))
         });
-        Ok(Self {
-            source: !request.source.off,
-            fields: fields.collect::<Result<_, QueryError>>()?,
-        })
+        Ok(Self { source: !request.source.off, fields: fields.collect::<Result<_, QueryError>>()? })
     }
 }
 
@@ -96,7 +93,7 @@ pub fn page(
 fn live_outline(view: &LiveView<'_>, record: u32, source: bool) -> Outline {
     let found = &view.batch.records()[record as usize];
     Outline {
-        index: view.batch.index(found).clone(),
+        index: view.batch.index_of(found).clone(),
         id: view.id(record),
         source: source.then(|| view.batch.source(found).to_owned()),
     }

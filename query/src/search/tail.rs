@@ -96,7 +96,7 @@ fn matching(tail: &Tail, batch: &Sequenced) -> Vec<Hit> {
         .map(|row| {
             let record = &view.batch.records()[row as usize];
             Hit {
-                index: view.batch.index(record).clone(),
+                index: view.batch.index_of(record).clone(),
                 id: view.id(row),
                 seq: view.seq(row),
                 timestamp: record.timestamp,

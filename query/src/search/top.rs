@@ -89,9 +89,9 @@ pub fn top<'a>(
                 reader.take_ordered(rows.iter(), wanted, &mut best)?;
             }
         }
-        _ => for_each_block(rows, segment.run(), |block| {
-            reader.take(block, &mut best).map(|_| ())
-        })?,
+        _ => {
+            for_each_block(rows, segment.run(), |block| reader.take(block, &mut best).map(|_| ()))?
+        }
     }
     let mut out = best.finish();
     segment.run().charge(out.len() * CANDIDATE_BYTES)?;
@@ -152,8 +152,7 @@ impl<'a> SortReader<'a> {
         let mut taken = 0;
         let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
         for row in rows {
-            let mut values =
-                columns.iter_mut().map(|c| c.next().unwrap_or(SortValue::Missing));
+            let mut values = columns.iter_mut().map(|c| c.next().unwrap_or(SortValue::Missing));
             let candidate = Candidate {
                 first: values.next().unwrap_or(SortValue::Missing),
                 rest: values.collect(),

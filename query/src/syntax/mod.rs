@@ -76,11 +76,7 @@ impl Options {
 
     /// Our own language.
     pub fn logdrive() -> Self {
-        Self {
-            dialect: Dialect::Logdrive,
-            default_operator: Operator::And,
-            ..Self::lucene()
-        }
+        Self { dialect: Dialect::Logdrive, default_operator: Operator::And, ..Self::lucene() }
     }
 }
 

@@ -51,7 +51,10 @@ impl Parser<'_, '_, '_> {
             match (self.scan.peek(), open) {
                 (None, None) => return Ok(items),
                 (None, Some(at)) => {
-                    return Err(error("the group that begins here has no closing `)`", (at, at + 1)));
+                    return Err(error(
+                        "the group that begins here has no closing `)`",
+                        (at, at + 1),
+                    ));
                 }
                 (Some(')'), Some(_)) => {
                     self.scan.take(")");
@@ -183,11 +186,7 @@ impl Parser<'_, '_, '_> {
         Ok(query)
     }
 
-    fn bare_value(
-        &mut self,
-        fields: &[Target],
-        depth: usize,
-    ) -> Result<Option<Query>, QueryError> {
+    fn bare_value(&mut self, fields: &[Target], depth: usize) -> Result<Option<Query>, QueryError> {
         let at = self.scan.at;
         match self.scan.peek() {
             Some('(') => {
@@ -244,7 +243,10 @@ impl Parser<'_, '_, '_> {
         }
         let number = self.scan.number();
         number.parse().map_err(|_| {
-            error("expected a whole number after `~`: how far the words may be moved", (at, self.scan.at))
+            error(
+                "expected a whole number after `~`: how far the words may be moved",
+                (at, self.scan.at),
+            )
         })
     }
 
@@ -255,9 +257,10 @@ impl Parser<'_, '_, '_> {
         }
         match self.scan.number().parse::<f64>() {
             Ok(_) => Ok(()),
-            Err(_) => {
-                Err(error("expected a number after `^`; a literal one is `\\^`", (at, self.scan.at)))
-            }
+            Err(_) => Err(error(
+                "expected a number after `^`; a literal one is `\\^`",
+                (at, self.scan.at),
+            )),
         }
     }
 

@@ -103,7 +103,10 @@ impl<'a> Scan<'a> {
             Word { text: String::new(), pattern: String::new(), wildcards: 0, span: (from, from) };
         loop {
             let Some(c) = self.peek() else {
-                return Err(error("the phrase that begins here has no closing `\"`", (from, self.at)));
+                return Err(error(
+                    "the phrase that begins here has no closing `\"`",
+                    (from, self.at),
+                ));
             };
             self.at += c.len_utf8();
             match c {

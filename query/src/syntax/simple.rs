@@ -42,11 +42,7 @@ struct Simple<'a, 'b, 'c> {
 impl Simple<'_, '_, '_> {
     /// Clauses up to the end or the `)` of an open group: from left to right, a change of
     /// operator wraps what came before. Also says whether the group was closed.
-    fn sequence(
-        &mut self,
-        depth: usize,
-        group: bool,
-    ) -> Result<(Option<Query>, bool), QueryError> {
+    fn sequence(&mut self, depth: usize, group: bool) -> Result<(Option<Query>, bool), QueryError> {
         self.clauses.budget.nest(depth)?;
         let mut clauses: Vec<Query> = Vec::new();
         let mut bound_by = self.options.default_operator;

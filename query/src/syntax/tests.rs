@@ -11,8 +11,7 @@ const LIMITS: Limits = Limits { depth_max: 20, clauses_max: 100, regex_bytes_max
 fn read(text: &str, options: &Options, simple: bool) -> Result<Query, QueryError> {
     let dates = Dates::at(Timestamp::parse("2026-11-20T14:00:00Z").unwrap());
     let mut budget = Budget::new(LIMITS);
-    let mut clauses =
-        Clauses { dates: &dates, mismatch: Mismatch::Fail, budget: &mut budget };
+    let mut clauses = Clauses { dates: &dates, mismatch: Mismatch::Fail, budget: &mut budget };
     match simple {
         true => parse_simple(text, options, &mut clauses, 0),
         false => parse(text, options, &mut clauses, 0),
@@ -110,7 +109,15 @@ fn lucene_combines_in_its_own_way() {
     check(&two, false, &[("a b c", "(*:a *:b *:c)~2")]);
     let fields = vec![Target::Path("x".to_owned()), Target::Path("y".to_owned())];
     let fields = Options { fields, ..Options::lucene() };
-    check(&fields, false, &[("a", "(x:a y:a)"), ("z:a", "z:a"), ("*", "((x:exists <x.*>:exists) (y:exists <y.*>:exists))")]);
+    check(
+        &fields,
+        false,
+        &[
+            ("a", "(x:a y:a)"),
+            ("z:a", "z:a"),
+            ("*", "((x:exists <x.*>:exists) (y:exists <y.*>:exists))"),
+        ],
+    );
 }
 
 #[test]

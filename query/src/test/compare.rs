@@ -157,12 +157,16 @@ pub fn scalar_order(value: Value<'_>, literal: &Literal) -> Ordering {
     scalar_text(value).as_str().cmp(literal_text(literal).as_ref())
 }
 
-/// How a string lies to the constant: as times where both are, otherwise as text.
-pub fn text_order(text: &str, literal: &Literal) -> Ordering {
+/// How a string lies to the constant: as times where both are, as numbers where the constant is
+/// one, otherwise as text. `None` when the constant is a number and the string is not.
+pub fn text_order(text: &str, literal: &Literal) -> Option<Ordering> {
     if let Literal::Time(bound, _) = literal
         && let Some(at) = Timestamp::parse(text)
     {
-        return at.cmp(bound);
+        return Some(at.cmp(bound));
     }
-    text.cmp(literal_text(literal).as_ref())
+    if let Some(bound) = literal_number(literal) {
+        return Number::parse(text).map(|number| number.cmp(&bound));
+    }
+    Some(text.cmp(literal_text(literal).as_ref()))
 }

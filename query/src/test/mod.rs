@@ -121,7 +121,8 @@ impl ValueTest {
         match &self.kind {
             Kind::Exists => true,
             Kind::Terms(terms) => terms.iter().any(|t| {
-                term_is(t, text) || view == View::Text && tokens(text).any(|token| term_is(t, &token))
+                term_is(t, text)
+                    || view == View::Text && tokens(text).any(|token| term_is(t, &token))
             }),
             Kind::Words { words, minimum } => {
                 let text = Tokenized::new(text);
@@ -158,7 +159,7 @@ impl ValueTest {
                 Tokenized::new(&scalar_text(value)).is_exactly(tokens.iter(), true)
             }
             Kind::Phrase { tokens, .. } => scalar_is_word(value, tokens),
-            Kind::Range { lower, upper } => between(lower, upper, |l| scalar_order(value, l)),
+            Kind::Range { lower, upper } => between(lower, upper, |l| Some(scalar_order(value, l))),
             Kind::Pattern(pattern) | Kind::Substring(pattern) => {
                 pattern.matches(&scalar_text(value))
             }
@@ -181,7 +182,8 @@ impl ValueTest {
     /// Whether a boolean could pass, asked for any field.
     pub fn wants_bools(&self) -> bool {
         let passes = |v| self.matches_scalar(Value::Bool(v));
-        !matches!(self.kind, Kind::Pattern(_) | Kind::Substring(_)) && (passes(true) || passes(false))
+        !matches!(self.kind, Kind::Pattern(_) | Kind::Substring(_))
+            && (passes(true) || passes(false))
     }
 
     /// Whether the value passes when any field was asked for.
@@ -192,17 +194,17 @@ impl ValueTest {
 }
 
 /// Whether the bounds hold, by how the value lies to each.
-fn between(lower: &Bound, upper: &Bound, order: impl Fn(&Literal) -> Ordering) -> bool {
+fn between(lower: &Bound, upper: &Bound, order: impl Fn(&Literal) -> Option<Ordering>) -> bool {
     let above = match lower {
         Bound::Open => true,
-        Bound::Included(l) => order(l) != Ordering::Less,
-        Bound::Excluded(l) => order(l) == Ordering::Greater,
+        Bound::Included(l) => order(l).is_some_and(Ordering::is_ge),
+        Bound::Excluded(l) => order(l).is_some_and(Ordering::is_gt),
     };
     above
         && match upper {
             Bound::Open => true,
-            Bound::Included(l) => order(l) != Ordering::Greater,
-            Bound::Excluded(l) => order(l) == Ordering::Less,
+            Bound::Included(l) => order(l).is_some_and(Ordering::is_le),
+            Bound::Excluded(l) => order(l).is_some_and(Ordering::is_lt),
         }
 }
 
@@ -212,7 +214,8 @@ fn term_is(term: &TermTest, text: &str) -> bool {
     if term.fold && fold(text) == fold(&want) || text == want {
         return true;
     }
-    matches!(term.value, Literal::Time(..)) && text_order(text, &term.value) == Ordering::Equal
+    matches!(term.value, Literal::Time(..))
+        && text_order(text, &term.value) == Some(Ordering::Equal)
 }
 
 /// The number that a word of tokens reads as: `10 5` was `10.5`.

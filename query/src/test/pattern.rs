@@ -50,7 +50,11 @@ impl Pattern {
     /// Text that holds this.
     pub fn substring(test: &TextTest) -> Result<Self, QueryError> {
         let pieces = vec![Piece { text: test.text.clone(), open_left: true, open_right: true }];
-        Ok(Self { folds: test.fold, regex: compile("substring", test, &regex::escape(&test.text))?, pieces })
+        Ok(Self {
+            folds: test.fold,
+            regex: compile("substring", test, &regex::escape(&test.text))?,
+            pieces,
+        })
     }
 
     /// `*`, `?` and `\`.
@@ -66,7 +70,11 @@ impl Pattern {
             }
         }
         let pieces = out.finish();
-        Ok(Self { folds: test.fold, regex: compile("wildcard", test, &unanchored(out.body))?, pieces })
+        Ok(Self {
+            folds: test.fold,
+            regex: compile("wildcard", test, &unanchored(out.body))?,
+            pieces,
+        })
     }
 
     /// Lucene's regular expressions.
@@ -76,8 +84,7 @@ impl Pattern {
             QueryError::illegal(format!("invalid regular expression `{}`: {reason}", test.text))
         })?;
         let (body, pieces) = translation.finish();
-        let body =
-            if body.contains('|') { format!("^(?:{body})$") } else { unanchored(body) };
+        let body = if body.contains('|') { format!("^(?:{body})$") } else { unanchored(body) };
         Ok(Self { folds: test.fold, regex: compile("regular expression", test, &body)?, pieces })
     }
 }

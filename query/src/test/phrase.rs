@@ -60,11 +60,7 @@ impl<'a> Tokenized<'a> {
     fn phrase_at(&self, at: usize, want: &[String], prefix: bool) -> bool {
         want.iter().enumerate().all(|(i, w)| {
             let token = self.token(at + i);
-            if prefix && i + 1 == want.len() {
-                token_begins(token, w)
-            } else {
-                token_is(token, w)
-            }
+            if prefix && i + 1 == want.len() { token_begins(token, w) } else { token_is(token, w) }
         })
     }
 

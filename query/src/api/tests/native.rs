@@ -8,8 +8,7 @@ async fn exports_are_lines_of_json() {
     let server = Server::filled();
     let reply = server.get("/api/v1/search?q=login&index=audit-*").await;
     assert_eq!(reply.headers["content-type"], "application/x-ndjson");
-    let lines: Vec<Json> =
-        reply.text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let lines: Vec<Json> = reply.text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(lines.len(), 2, "{}", reply.text);
     // Newest first; the line break inside of its source is gone.
     assert_eq!(lines[0]["_source"]["message"], "login of bob");
@@ -22,7 +21,7 @@ async fn exports_are_lines_of_json() {
         ("q=&limit=2", 2),
         ("q=&limit=0", 0),
         ("q=user=ann", 1),
-        ("q=status%3E=500", 1),
+        ("q=took%3E=1", 1),
         ("q=*nnecti*", 2),
         ("q=connection+-refused", 1),
         ("q=&since=45m", 3),
@@ -45,7 +44,11 @@ async fn errors_name_the_place_and_the_remedy() {
     let takes = "it takes q, since, until, index, limit, order";
     let cases = [
         ("search?q=a+AND+(b", 400, "the group that begins here has no closing `)`".to_owned()),
-        ("search?q=a&size=5", 400, format!("request [/api/v1/search] contains unrecognized parameter: [size]; {takes}")),
+        (
+            "search?q=a&size=5",
+            400,
+            format!("request [/api/v1/search] contains unrecognized parameter: [size]; {takes}"),
+        ),
         ("search?order=up", 400, "`order` must be asc or desc, got `up`".to_owned()),
         ("search?limit=-1", 400, "`limit` must be a whole number, got `-1`".to_owned()),
         ("search?index=absent", 404, "no such index [absent]".to_owned()),
@@ -73,7 +76,8 @@ async fn histograms_count_over_time() {
         json["buckets"].as_array().unwrap().iter().map(|b| b["count"].as_u64().unwrap()).collect();
     assert_eq!(counts, [1, 1, 1, 1, 1, 1]);
     assert_eq!(json["buckets"][0]["time"], "2026-11-20T14:00:00.000Z");
-    let some = server.get("/api/v1/histogram?q=connection&since=2h&until=now&buckets=2").await.json();
+    let some =
+        server.get("/api/v1/histogram?q=connection&since=2h&until=now&buckets=2").await.json();
     assert_eq!((&some["total"], &some["interval_ms"]), (&json!(2), &json!(3_600_000)));
     let none = server.get("/api/v1/histogram?q=nothing_has_this").await.json();
     assert_eq!(none["total"], 0);

@@ -24,13 +24,18 @@ fn sources_are_filtered_by_path() {
         (&["a.c"], &[], json!({"a": {"c": {"d": 2}}})),
         (&["*.d", "z"], &[], json!({"a": {"c": {"d": 2}}, "z": null})),
         (&["list.x"], &[], json!({"list": [{"x": 1}, {"x": 3}]})),
-        (&[], &["a.c", "list.y"], json!({"a": {"b": 1}, "a.e": 3, "list": [{"x": 1}, {"x": 3}, 4], "z": null})),
+        (
+            &[],
+            &["a.c", "list.y"],
+            json!({"a": {"b": 1}, "a.e": 3, "list": [{"x": 1}, {"x": 3}, 4], "z": null}),
+        ),
         (&["a"], &["a.c.*"], json!({"a": {"b": 1, "c": {}}})),
         (&["*"], &["*"], json!({})),
     ];
     for (includes, excludes, want) in cases {
         let owned = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect();
-        let filter = SourceFilter { off: false, includes: owned(includes), excludes: owned(excludes) };
+        let filter =
+            SourceFilter { off: false, includes: owned(includes), excludes: owned(excludes) };
         assert_eq!(filter::filter_source(document.clone(), &filter), want, "{filter:?}");
     }
 }
@@ -43,17 +48,33 @@ fn responses_are_filtered_by_path() {
     });
     let cases = [
         ("took", json!({"took": 1})),
-        ("errors,items.*.status", json!({"errors": true, "items": [{"create": {"status": 201}}, {"create": {"status": 409}}]})),
+        (
+            "errors,items.*.status",
+            json!({"errors": true, "items": [{"create": {"status": 201}}, {"create": {"status": 409}}]}),
+        ),
         ("items.*.error.type", json!({"items": [{"create": {"error": {"type": "t"}}}]})),
         ("**.reason", json!({"items": [{"create": {"error": {"reason": "r"}}}]})),
         ("-items", json!({"took": 1, "errors": true})),
-        ("items,-items.create.error,-**.status", json!({"items": [{"create": {}}, {"create": {}}]})),
+        (
+            "items,-items.create.error,-**.status",
+            json!({"items": [{"create": {}}, {"create": {}}]}),
+        ),
         ("t*", json!({"took": 1})),
         ("absent", json!({})),
     ];
     for (spec, want) in cases {
         assert_eq!(filter::filter_response(response.clone(), spec), want, "{spec}");
     }
+}
+
+#[test]
+fn many_stars_stay_cheap() {
+    let mut json = json!(1);
+    for _ in 0..100 {
+        json = json!({ "a": json });
+    }
+    let spec = format!("{}x", "**.".repeat(100));
+    assert_eq!(filter::filter_response(json, &spec), json!({}));
 }
 
 #[test]
@@ -108,7 +129,10 @@ fn partial_answers_say_what_is_missing() {
     let answer = SearchAnswer { hits: vec![hit("1", "{}")], shards, ..SearchAnswer::default() };
     let text = hits::render(&answer, &Presentation::default()).unwrap();
     let json: Json = serde_json::from_str(&text).unwrap();
-    assert_eq!((&json["_shards"]["successful"], &json["_shards"]["failed"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&json["_shards"]["successful"], &json["_shards"]["failed"]),
+        (&json!(1), &json!(1))
+    );
     assert_eq!(json["_shards"]["failures"][0]["reason"]["reason"], "lost");
     let hit = json!({
         "_index": "i", "_id": "1", "_score": null, "_source": {}, "fields": {"f": [1]}, "sort": [5],

@@ -119,13 +119,13 @@ fn ends_name(rest: &str) -> bool {
 }
 
 pub(super) fn histogram(o: &Options<'_>) -> Result<HistogramAgg, QueryError> {
-    o.only(&["field", "interval", "offset", "min_doc_count", "extended_bounds", "keyed", "order"], &[])?;
+    o.only(
+        &["field", "interval", "offset", "min_doc_count", "extended_bounds", "keyed", "order"],
+        &[],
+    )?;
     only_by_key(o)?;
     let interval = o.float("interval")?.filter(|i| *i > 0.0).ok_or_else(|| {
-        QueryError::illegal(format!(
-            "[interval] must be >0 for histogram aggregation [{}]",
-            o.name
-        ))
+        QueryError::illegal(format!("[interval] must be >0 for histogram aggregation [{}]", o.name))
     })?;
     let extended_bounds = match o.get("extended_bounds") {
         None => None,
@@ -155,9 +155,8 @@ pub(super) fn ranges(
     o: &Options<'_>,
     mut end: impl FnMut(&Json) -> Result<f64, QueryError>,
 ) -> Result<Vec<RangeBucket>, QueryError> {
-    let none = || {
-        QueryError::illegal(format!("No [ranges] specified for the [{}] aggregation", o.name))
-    };
+    let none =
+        || QueryError::illegal(format!("No [ranges] specified for the [{}] aggregation", o.name));
     let json = o.get("ranges").ok_or_else(none)?;
     let Json::Array(list) = json else { return Err(o.bad("ranges", json, "an array")) };
     if list.is_empty() {

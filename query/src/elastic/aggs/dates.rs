@@ -125,11 +125,7 @@ fn offset(o: &Options<'_>) -> Result<i64, QueryError> {
 }
 
 /// Both ends of bounds, in nanoseconds; an end that is left out is the end of time.
-fn bounds(
-    o: &Options<'_>,
-    dates: &Dates,
-    key: &str,
-) -> Result<Option<(i64, i64)>, QueryError> {
+fn bounds(o: &Options<'_>, dates: &Dates, key: &str) -> Result<Option<(i64, i64)>, QueryError> {
     let Some(json) = o.get(key) else { return Ok(None) };
     let expected = "an object with [min] and [max]";
     let map = json.as_object().ok_or_else(|| o.bad(key, json, expected))?;
@@ -161,12 +157,7 @@ fn bounds(
 }
 
 /// A bound: a number of milliseconds, or a time with date math.
-fn date(
-    o: &Options<'_>,
-    dates: &Dates,
-    key: &str,
-    value: &Json,
-) -> Result<Timestamp, QueryError> {
+fn date(o: &Options<'_>, dates: &Dates, key: &str, value: &Json) -> Result<Timestamp, QueryError> {
     let text = scalar(value).ok_or_else(|| o.bad(key, value, "a time"))?;
     match (dates.read(&text, Rounding::Down), value) {
         (Ok(at), _) => Ok(at),

@@ -145,7 +145,14 @@ impl<'a> Options<'a> {
     /// be null.
     fn only(&self, known: &[&str], ignored: &[&str]) -> Result<(), QueryError> {
         const UNSUPPORTED: [&str; 9] = [
-            "script", "missing", "format", "include", "exclude", "hard_bounds", "order", "hdr",
+            "script",
+            "missing",
+            "format",
+            "include",
+            "exclude",
+            "hard_bounds",
+            "order",
+            "hdr",
             "params",
         ];
         for (key, value) in self.map {

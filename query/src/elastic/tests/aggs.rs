@@ -99,9 +99,8 @@ fn metrics() {
         ("extended_stats", "ExtendedStats"),
         ("value_count", "ValueCount"),
     ] {
-        let want = format!(
-            "Metric(MetricAgg {{ metric: {metric}, field: \"a\", missing: Some(1.5) }})"
-        );
+        let want =
+            format!("Metric(MetricAgg {{ metric: {metric}, field: \"a\", missing: Some(1.5) }})");
         check(&[(json!({ name: {"field": "a", "missing": "1.5"} }), &want)]);
     }
     check(&[
@@ -113,7 +112,10 @@ fn metrics() {
             json!({"percentiles": {"field": "a", "tdigest": {"compression": 200}}}),
             "Percentiles(PercentilesAgg { field: \"a\", percents: [1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0], keyed: true })",
         ),
-        (json!({"cardinality": {"field": "a", "precision_threshold": 40000}}), "Cardinality(\"a\")"),
+        (
+            json!({"cardinality": {"field": "a", "precision_threshold": 40000}}),
+            "Cardinality(\"a\")",
+        ),
     ]);
 }
 
@@ -154,7 +156,10 @@ fn aggregation_errors() {
             json!({"avg": {"field": "a"}, "aggs": {"y": {"sum": {"field": "a"}}}}),
             "Aggregator [x] of type [avg] cannot accept sub-aggregations",
         ),
-        (json!({"terms": {"field": "a", "size": 0}}), "[size] must be greater than 0. Found [0] in [x]"),
+        (
+            json!({"terms": {"field": "a", "size": 0}}),
+            "[size] must be greater than 0. Found [0] in [x]",
+        ),
         (
             json!({"terms": {"field": "a", "size": -3}}),
             "[size] must be greater than 0. Found [-3] in [x]",
@@ -213,10 +218,7 @@ fn aggregation_errors() {
             "unknown time zone [Mars]: give an IANA name such as `Europe/Berlin`, or `+01:00`",
         ),
         (json!({"range": {"field": "a"}}), "No [ranges] specified for the [x] aggregation"),
-        (
-            json!({"range": {"field": "a", "ranges": [{"form": 1}]}}),
-            "[range] unknown field [form]",
-        ),
+        (json!({"range": {"field": "a", "ranges": [{"form": 1}]}}), "[range] unknown field [form]"),
         (
             json!({"percentiles": {"field": "a", "percents": [150]}}),
             "percent must be in [0,100], got [150]: [x]",

@@ -81,7 +81,8 @@ fn document(draw: &Draw, unique: u64) -> Json {
     out.insert("@timestamp".into(), Timestamp(ns).rfc3339().into());
     if draw.chance(90) {
         let text = message(draw, unique);
-        let value = if draw.chance(10) { json!([text, message(draw, unique)]) } else { json!(text) };
+        let value =
+            if draw.chance(10) { json!([text, message(draw, unique)]) } else { json!(text) };
         out.insert("message".into(), value);
     }
     if draw.chance(80) {
@@ -99,7 +100,10 @@ fn document(draw: &Draw, unique: u64) -> Json {
         out.insert("ok".into(), json!(draw.chance(50)));
     }
     if draw.chance(50) {
-        out.insert("trace".into(), json!({"id": format!("{:08x}-{}", unique * 2_654_435_761 % 0xffff_ffff, unique % 7)}));
+        out.insert(
+            "trace".into(),
+            json!({"id": format!("{:08x}-{}", unique * 2_654_435_761 % 0xffff_ffff, unique % 7)}),
+        );
     }
     if draw.chance(30) {
         let day = 10 + draw.below(10);
@@ -151,7 +155,12 @@ fn live(batch: &Sequenced) -> Arc<LiveBatch> {
     })
 }
 
-fn splits(batches: &[Sequenced], dir: &Path, cache: &Arc<ReaderCache>, seed: u64) -> Vec<Arc<Split>> {
+fn splits(
+    batches: &[Sequenced],
+    dir: &Path,
+    cache: &Arc<ReaderCache>,
+    seed: u64,
+) -> Vec<Arc<Split>> {
     let settings = test_settings();
     let (clock, rng) = (ManualClock::at(5), SeededRng::new(seed));
     let builder =

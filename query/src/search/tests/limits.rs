@@ -173,7 +173,8 @@ fn a_split_that_cannot_be_read_is_named() {
     let corpus = Corpus::new(60, 30, 7);
     let snapshot = corpus.snapshots[1].clone();
     drop(corpus);
-    let merged = execute(&Task::new(&count_all()).unwrap(), &snapshot, &free_run(), pool()).unwrap();
+    let merged =
+        execute(&Task::new(&count_all()).unwrap(), &snapshot, &free_run(), pool()).unwrap();
     assert_eq!(merged.shards.failed.len(), snapshot.splits.len());
     assert_eq!(merged.shards.failed[0].split.len(), 26);
     assert!(merged.partly && merged.count == 0);
@@ -209,10 +210,14 @@ fn lines(tenant: &str, texts: &[&str]) -> Sequenced {
 #[tokio::test]
 async fn a_slow_follower_is_told_what_it_missed() {
     let (searcher, source) = searcher(settings(), Arc::new(ManualClock::at(5)));
-    let query = Query::field("message", Test::Words { words: vec![vec!["error".into()]], minimum: 1 });
+    let query =
+        Query::field("message", Test::Words { words: vec![vec!["error".into()]], minimum: 1 });
     let mut events = searcher.tail(&Tenant::default(), query, vec!["lo*".to_owned()]);
     source.news.send(lines("other", &["error elsewhere"])).unwrap();
-    source.news.send(lines("default", &["fine", "Error 1", "error 2", "error 3", "error 4"])).unwrap();
+    source
+        .news
+        .send(lines("default", &["fine", "Error 1", "error 2", "error 3", "error 4"]))
+        .unwrap();
     let mut got = Vec::new();
     let all = async {
         while got.len() < 3 {

@@ -71,8 +71,10 @@ impl Doc {
     fn matches_field(&self, field: &FieldQuery) -> bool {
         let look = |path: &str| if path == "message" { Look::Text } else { Look::Column };
         let rest = self.values.iter().filter(|(p, _)| p != "@timestamp");
-        let pattern =
-            matches!(field.test, Test::Prefix(_) | Test::Wildcard(_) | Test::Regex(_) | Test::Substring(_));
+        let pattern = matches!(
+            field.test,
+            Test::Prefix(_) | Test::Wildcard(_) | Test::Regex(_) | Test::Substring(_)
+        );
         match &field.target {
             Target::Path(path) if path == "@timestamp" => {
                 let Test::Range { lower, upper } = &field.test else { return true };
@@ -87,7 +89,9 @@ impl Doc {
             },
             Target::Pattern(pattern) => {
                 field.test == Test::Exists && star(pattern, "@timestamp")
-                    || rest.clone().any(|(p, v)| star(pattern, p) && passes(&field.test, v, look(p)))
+                    || rest
+                        .clone()
+                        .any(|(p, v)| star(pattern, p) && passes(&field.test, v, look(p)))
             }
             Target::Any => {
                 field.test == Test::Exists
@@ -163,14 +167,15 @@ fn equals(value: &Json, literal: &Literal, fold: bool, look: Look) -> bool {
             whole(value, look, |t| t == want || fold && t.to_lowercase() == want.to_lowercase())
         }
         Json::Number(n) => want.parse::<f64>().is_ok_and(|w| w == n.as_f64().unwrap()),
-        other => other.to_string() == want,
+        other => *other == Json::Bool(want == "true") && (want == "true" || want == "false"),
     }
 }
 
 fn is_word(value: &Json, word: &[String]) -> bool {
     match value {
         Json::Number(n) => {
-            word.len() < 3 && word.join(".").parse::<f64>().is_ok_and(|w| w == n.as_f64().unwrap().abs())
+            word.len() < 3
+                && word.join(".").parse::<f64>().is_ok_and(|w| w == n.as_f64().unwrap().abs())
         }
         other => word == [other.to_string()],
     }
@@ -199,11 +204,7 @@ fn sloppy(tokens: &[String], want: &[String], chosen: &mut Vec<i64>, slop: i64) 
     false
 }
 
-fn in_range(
-    lower: &Bound,
-    upper: &Bound,
-    order: impl Fn(&Literal) -> std::cmp::Ordering,
-) -> bool {
+fn in_range(lower: &Bound, upper: &Bound, order: impl Fn(&Literal) -> std::cmp::Ordering) -> bool {
     let low = match lower {
         Bound::Open => true,
         Bound::Included(l) => order(l).is_ge(),
@@ -230,12 +231,26 @@ fn order(value: &Json, literal: &Literal) -> std::cmp::Ordering {
             Ok(bound) => n.as_f64().unwrap().total_cmp(&bound),
             Err(_) => text_of(value).cmp(&literal_text(literal)),
         },
+        (Json::String(text), literal)
+            if !matches!(literal, Literal::Time(..))
+                && literal_text(literal).parse::<f64>().is_ok_and(f64::is_finite) =>
+        {
+            let bound = literal_text(literal).parse::<f64>().unwrap();
+            text.parse::<f64>().unwrap_or(f64::NAN).total_cmp(&bound)
+        }
         (Json::String(text), Literal::Time(bound, printed)) => match Timestamp::parse(text) {
             Some(at) => at.cmp(bound),
             None => text.cmp(printed),
         },
         _ => text_of(value).cmp(&literal_text(literal)),
     }
+}
+
+/// A string that is no number does not lie in a range of numbers.
+fn comparable(value: &Json, bound: &Bound) -> bool {
+    let (Bound::Included(l) | Bound::Excluded(l)) = bound else { return true };
+    let number = |text: &str| text.parse::<f64>().is_ok_and(f64::is_finite);
+    !value.is_string() || !number(&literal_text(l)) || number(&text_of(value))
 }
 
 fn passes(test: &Test, value: &Json, look: Look) -> bool {
@@ -274,8 +289,14 @@ fn passes(test: &Test, value: &Json, look: Look) -> bool {
                 _ => sloppy(&tokens(&text), want, &mut Vec::new(), i64::from(*slop)),
             }
         }
-        Test::Range { lower, upper } => in_range(lower, upper, |l| order(value, l)),
-        Test::Prefix(t) => whole(value, look, |v| folded(v, t.fold).starts_with(&folded(&t.text, t.fold))),
+        Test::Range { lower, upper } => {
+            comparable(value, lower)
+                && comparable(value, upper)
+                && in_range(lower, upper, |l| order(value, l))
+        }
+        Test::Prefix(t) => {
+            whole(value, look, |v| folded(v, t.fold).starts_with(&folded(&t.text, t.fold)))
+        }
         Test::Wildcard(t) => whole(value, look, |v| {
             let chars = |s: &str| folded(s, t.fold).chars().collect::<Vec<_>>();
             glob(&chars(&t.text), &chars(v), true)
