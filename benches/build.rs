@@ -17,11 +17,13 @@ fn batch() -> Arc<Batch> {
     let index = IndexName::new("logs");
     let mut state = 1u64;
     let mut dice = |below: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
     };
     for n in 0..DOCS {
-        let (status, bytes, ms) = ([200, 201, 404, 503][dice(4) as usize], dice(60_000), dice(5000));
+        let (status, bytes, ms) =
+            ([200, 201, 404, 503][dice(4) as usize], dice(60_000), dice(5000));
         let (a, b, pod, trace) = (dice(256), dice(256), dice(40), dice(u64::MAX));
         let time = Timestamp::from_millis(1_795_262_400_000 + n as i64).rfc3339();
         let source = format!(

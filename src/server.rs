@@ -220,11 +220,11 @@ async fn stop_parts(parts: Parts) -> anyhow::Result<()> {
 /// Completes at SIGTERM or SIGINT.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut int) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    {
-        (Ok(term), Ok(int)) => (term, int),
-        (Err(error), _) | (_, Err(error)) => bail!("cannot wait for signals: {error}"),
-    };
+    let (mut term, mut int) =
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(term), Ok(int)) => (term, int),
+            (Err(error), _) | (_, Err(error)) => bail!("cannot wait for signals: {error}"),
+        };
     Ok(async move {
         tokio::select! {
             _ = term.recv() => {}

@@ -152,18 +152,17 @@ fn a_second_server_on_the_same_directory_is_refused() {
 fn a_wrong_setting_names_file_line_key_and_the_nearest_known_one() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("my.toml");
-    std::fs::write(&file, "[server]\nlisten = \"127.0.0.1:0\"\n\n[index]\nroll_age_mss = 5\n").unwrap();
-    let output = crate::support::logdrive()
-        .args(["server", "--config"])
-        .arg(&file)
-        .output()
+    std::fs::write(&file, "[server]\nlisten = \"127.0.0.1:0\"\n\n[index]\nroll_age_mss = 5\n")
         .unwrap();
+    let output =
+        crate::support::logdrive().args(["server", "--config"]).arg(&file).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     for part in ["my.toml:5", "index.roll_age_mss", "index.roll_age_ms`"] {
         assert!(said.contains(part), "{part} is not in: {said}");
     }
-    let Err(said) = Server::try_start(dir.path(), &[("LOGDRIVE_INDEX__ROLL_AGE_MS", "soon")]) else {
+    let Err(said) = Server::try_start(dir.path(), &[("LOGDRIVE_INDEX__ROLL_AGE_MS", "soon")])
+    else {
         panic!("it started")
     };
     assert!(said.contains("LOGDRIVE_INDEX__ROLL_AGE_MS"), "{said}");

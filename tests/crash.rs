@@ -11,7 +11,7 @@ use crate::support::{Dice, Server, request, wait_until};
 
 /// Every document by its number, and how often it is there.
 fn numbers(server: &Server) -> HashMap<u64, u32> {
-    let answer = server.get("/api/v1/search?q=*&index=crash");
+    let answer = server.get("/api/v1/search?q=*&index=crash*");
     assert_eq!(answer.status, 200, "{}", answer.body);
     let mut out = HashMap::new();
     for line in answer.body.lines() {
@@ -30,7 +30,9 @@ fn load(url: &str, next: &mut u64, acknowledged: &Mutex<Vec<u64>>, stop: &Atomic
         let numbers: Vec<u64> = (*next..*next + 40).collect();
         for n in &numbers {
             body.push_str("{\"create\":{}}\n");
-            body.push_str(&format!("{{\"n\":{n},\"message\":\"document number {n} of the load\"}}\n"));
+            body.push_str(&format!(
+                "{{\"n\":{n},\"message\":\"document number {n} of the load\"}}\n"
+            ));
         }
         *next += 40;
         let headers = [("content-type", "application/x-ndjson")];
@@ -69,7 +71,12 @@ fn settings() -> [(&'static str, &'static str); 5] {
 }
 
 /// One run: load from two senders, then kill -9 after so many acknowledged batches.
-fn run_and_kill(dir: &Path, next: &mut u64, acknowledged: &Arc<Mutex<Vec<u64>>>, kill_after: usize) {
+fn run_and_kill(
+    dir: &Path,
+    next: &mut u64,
+    acknowledged: &Arc<Mutex<Vec<u64>>>,
+    kill_after: usize,
+) {
     let server = Server::start_with(dir, &settings());
     check(&server, &acknowledged.lock().unwrap());
     let stop = Arc::new(AtomicBool::new(false));

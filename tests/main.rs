@@ -1,4 +1,5 @@
 //! Whole-process tests: the real programs on free ports, real clients, real servers.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests fail by panicking")]
 
 mod bad_input;
 mod crash;

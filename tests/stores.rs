@@ -164,7 +164,8 @@ fn a_bucket_that_is_gone_for_a_while_loses_nothing() {
     let server = start(&data, &settings);
     send(&server, 3);
     drop(s3);
-    let body = b"{\"create\":{\"_index\":\"stored\"}}\n{\"message\":\"while the bucket is away\"}\n";
+    let body =
+        b"{\"create\":{\"_index\":\"stored\"}}\n{\"message\":\"while the bucket is away\"}\n";
     assert_eq!(server.post("/_bulk", body).status, 200);
     let away = json!({ "match": { "message": "away" } });
     assert_eq!(server.count(away.clone()), 1, "live records answer without the bucket");

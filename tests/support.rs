@@ -127,10 +127,6 @@ impl Server {
         self.log.lock().unwrap().join("\n")
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// kill -9.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -111,7 +111,10 @@ pub struct Row<'a> {
 
 /// Paths that must be text in this split: the settings' ones, and those with a string that is
 /// too long for a column.
-pub fn text_paths<'a>(settings: &Settings, batches: impl Iterator<Item = &'a Batch>) -> Vec<String> {
+pub fn text_paths<'a>(
+    settings: &Settings,
+    batches: impl Iterator<Item = &'a Batch>,
+) -> Vec<String> {
     let mut out = settings.text_fields.clone();
     for batch in batches {
         for record in batch.records() {
@@ -181,7 +184,10 @@ impl SplitBuilder {
         }
         let level = settings.zstd_level;
         Ok(Self {
-            texts: text_fields.iter().map(|_| TextWriter::new(settings.block_bytes, level)).collect(),
+            texts: text_fields
+                .iter()
+                .map(|_| TextWriter::new(settings.block_bytes, level))
+                .collect(),
             sources: SourceWriter::new(settings.block_bytes, level),
             spec,
             path,
@@ -319,9 +325,7 @@ impl SplitBuilder {
                 (at, literal.len())
             }
         };
-        let apart = |h: &Hole| {
-            at + bytes <= h.at as usize || (h.at + h.bytes) as usize <= at
-        };
+        let apart = |h: &Hole| at + bytes <= h.at as usize || (h.at + h.bytes) as usize <= at;
         if self.holes.iter().all(apart) {
             self.holes.push(Hole { at: at as u32, bytes: bytes as u32, text_field });
         }
@@ -433,10 +437,7 @@ const COMPONENTS: [SegmentComponent; 6] = [
 ];
 
 /// The files of tantivy's one segment and its `meta.json`.
-fn tantivy_files(
-    index: &Index,
-    ram: &RamDirectory,
-) -> Result<Vec<(PathBuf, Vec<u8>)>, BuildError> {
+fn tantivy_files(index: &Index, ram: &RamDirectory) -> Result<Vec<(PathBuf, Vec<u8>)>, BuildError> {
     let mut names = vec![PathBuf::from("meta.json")];
     for segment in index.searchable_segments()? {
         names.extend(COMPONENTS.map(|c| segment.relative_path(c)));

@@ -164,9 +164,7 @@ impl Live {
         }
         let checkpoint = batches.last().map_or(Checkpoint::default(), |b| Checkpoint {
             wal: b.batch.seq,
-            next_record: RecordSeq(
-                b.batch.first_record.0 + b.batch.batch.records().len() as u64,
-            ),
+            next_record: RecordSeq(b.batch.first_record.0 + b.batch.batch.records().len() as u64),
         });
         Roll { batches, checkpoint }
     }

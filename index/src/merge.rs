@@ -162,11 +162,8 @@ pub fn merge(
     let built = builder.write(spec, texts, |out| {
         let mut maps: Vec<_> = cursors.iter().map(|c| out.map(&c.batch)).collect();
         loop {
-            let next = cursors
-                .iter()
-                .enumerate()
-                .filter_map(|(at, c)| c.key().map(|key| (key, at)))
-                .min();
+            let next =
+                cursors.iter().enumerate().filter_map(|(at, c)| c.key().map(|key| (key, at))).min();
             let Some(((timestamp, seq), at)) = next else { return Ok(()) };
             let cursor = &mut cursors[at];
             let record = (cursor.at - cursor.rows.start) as usize;

@@ -187,8 +187,7 @@ impl Builder<'_> {
     ) -> Result<BuiltSplit, BuildError> {
         let path = self.staging.join(format!("{}.split", spec.id));
         let build = || {
-            let mut builder =
-                SplitBuilder::create(spec, self.staging, text_fields, self.settings)?;
+            let mut builder = SplitBuilder::create(spec, self.staging, text_fields, self.settings)?;
             fill(&mut builder)?;
             builder.finish()
         };

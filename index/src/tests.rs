@@ -100,8 +100,7 @@ fn expected(settings: &Settings, roll: &Roll) -> Vec<Seen> {
                 }
                 if let Value::Str(text) = value {
                     let is_text = texts.contains(&path);
-                    let set =
-                        if is_text { &mut seen.text_tokens } else { &mut seen.column_tokens };
+                    let set = if is_text { &mut seen.text_tokens } else { &mut seen.column_tokens };
                     set.extend(token::tokens(text).map(|t| t.into_owned()));
                 }
                 seen.values.entry(path).or_default().push(printed(&value));
@@ -224,7 +223,7 @@ fn document() -> impl Strategy<Value = (String, Option<String>, &'static str)> {
         "\\PC{0,30}",
     ];
     let value = prop_oneof![
-        text.clone().prop_map(|t| serde_json::Value::from(t)),
+        text.clone().prop_map(serde_json::Value::from),
         any::<i32>().prop_map(serde_json::Value::from),
         (-1e6f64..1e6).prop_map(serde_json::Value::from),
         any::<bool>().prop_map(serde_json::Value::from),

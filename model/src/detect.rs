@@ -52,9 +52,10 @@ pub struct Detected {
 /// its own `@timestamp`, `timestamp`, `time` or `ts` and `level`, `severity`, `log.level`, `lvl`.
 pub fn detect(line: &str, context: &Context) -> Detected {
     if line.trim_start().starts_with('{')
-        && let Some(found) = json::detect(line, context) {
-            return found;
-        }
+        && let Some(found) = json::detect(line, context)
+    {
+        return found;
+    }
     let bytes = line.as_bytes();
     let window = &bytes[..bytes.len().min(WINDOW_BYTES)];
     let time = find_time(window, context);
@@ -80,9 +81,10 @@ fn find_time(line: &[u8], context: &Context) -> Option<FoundTime> {
     let mut at = 0;
     while at < line.len().min(START_BYTES_MAX) {
         if begins_token(line, at)
-            && let Some((time, end)) = forms::anywhere(line, at, context) {
-                return Some(FoundTime { time, start: at, end });
-            }
+            && let Some((time, end)) = forms::anywhere(line, at, context)
+        {
+            return Some(FoundTime { time, start: at, end });
+        }
         at += 1;
     }
     None

@@ -1,21 +1,21 @@
 //! How is a question answered? Query languages to one AST, splits and live rows to partial
 //! answers, partial answers to one. Read-only.
 
-pub mod ast;
-pub mod error;
-pub mod request;
+pub mod aggregate;
 pub mod answer;
+pub mod api;
+pub mod ast;
+pub mod clause;
+pub mod dates;
+pub mod elastic;
+pub mod error;
+pub mod leaf;
+pub mod merge;
+pub mod plan;
+pub mod request;
 pub mod search;
 pub mod settings;
-pub mod test;
-pub mod plan;
-pub mod leaf;
-pub mod aggregate;
-pub mod dates;
-pub mod merge;
-pub mod clause;
-pub mod elastic;
 pub mod syntax;
-pub mod api;
+pub mod test;
 
 pub use settings::{ApiSettings, Settings};

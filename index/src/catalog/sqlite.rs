@@ -146,11 +146,7 @@ impl Catalog for SqliteCatalog {
             let mut statement =
                 transaction.prepare("INSERT OR REPLACE INTO batches VALUES (?1, ?2, ?3)")?;
             for batch in &roll.batches {
-                statement.execute(params![
-                    batch.id.as_str(),
-                    batch.accepted as i64,
-                    batch.at.0
-                ])?;
+                statement.execute(params![batch.id.as_str(), batch.accepted as i64, batch.at.0])?;
             }
         }
         transaction

@@ -140,13 +140,8 @@ impl Index {
         let (node, _) = env.catalog.identity()?;
         let (checkpoint, batches) = env.catalog.checkpoint()?;
         let limits = (settings.cache_bytes_max, settings.open_splits_max);
-        let cache = ReaderCache::new(
-            env.store.clone(),
-            env.runtime.clone(),
-            node,
-            &cache_dir,
-            limits,
-        );
+        let cache =
+            ReaderCache::new(env.store.clone(), env.runtime.clone(), node, &cache_dir, limits);
         let cache = Arc::new(cache.map_err(io(&cache_dir))?);
         // Read before any thread can stage new names: all of it is of the last run.
         let garbage = env.catalog.garbage(&[])?;

@@ -30,7 +30,7 @@ impl FlakyStore {
     fn fails(&self) -> bool {
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         let every = self.fail_every.load(Ordering::SeqCst);
-        self.down.load(Ordering::SeqCst) || (every > 0 && call % every == 0)
+        self.down.load(Ordering::SeqCst) || (every > 0 && call.is_multiple_of(every))
     }
 
     fn refuse<'a, T>(&self, key: &str) -> StoreFuture<'a, T> {
@@ -110,7 +110,8 @@ impl Bench {
 }
 
 fn settings() -> Settings {
-    let merge = MergeSettings { factor: 3, raw_bytes_max: 1 << 20, rewrites_max: 2, interval_ms: 1 };
+    let merge =
+        MergeSettings { factor: 3, raw_bytes_max: 1 << 20, rewrites_max: 2, interval_ms: 1 };
     Settings { roll_raw_bytes: 2000, merge, ..test_settings() }
 }
 

@@ -128,7 +128,11 @@ impl ReaderCache {
         let failed = |source: StoreError| ReadError::Store { split: id.clone(), source };
         let key = object_key(id);
         let io = |e: std::io::Error| {
-            failed(StoreError::Transient { operation: "get", key: key.clone(), reason: e.to_string() })
+            failed(StoreError::Transient {
+                operation: "get",
+                key: key.clone(),
+                reason: e.to_string(),
+            })
         };
         if let Some(path) = self.store.local_path(&key) {
             return Mapped::open(&path).map_err(|e| match e.kind() {

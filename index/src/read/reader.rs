@@ -276,12 +276,8 @@ impl SplitReader {
         visit: &mut dyn FnMut(&str) -> bool,
     ) -> Result<(), ReadError> {
         let reader = self.tokens(class)?;
-        let mut stream = reader
-            .terms()
-            .range()
-            .ge(prefix.as_bytes())
-            .into_stream()
-            .map_err(|e| self.bad(e))?;
+        let mut stream =
+            reader.terms().range().ge(prefix.as_bytes()).into_stream().map_err(|e| self.bad(e))?;
         while stream.advance() {
             let key = stream.key();
             if !key.starts_with(prefix.as_bytes()) {

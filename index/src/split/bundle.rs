@@ -53,13 +53,10 @@ impl Directory for Bundle {
     }
 
     fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
-        let slice = self
-            .files
-            .get(path)
-            .ok_or_else(|| OpenReadError::FileDoesNotExist(path.to_owned()))?;
-        let bytes: OwnedBytes = slice
-            .read_bytes()
-            .map_err(|e| OpenReadError::wrap_io_error(e, path.to_owned()))?;
+        let slice =
+            self.files.get(path).ok_or_else(|| OpenReadError::FileDoesNotExist(path.to_owned()))?;
+        let bytes: OwnedBytes =
+            slice.read_bytes().map_err(|e| OpenReadError::wrap_io_error(e, path.to_owned()))?;
         Ok(bytes.as_slice().to_vec())
     }
 

@@ -139,8 +139,8 @@ pub fn read_footer(split: &SplitId, object: &[u8]) -> Result<Footer, ReadError> 
     }
     let json = zstd::bulk::decompress(footer, FOOTER_BYTES_MAX)
         .map_err(|e| bad(format!("footer at byte {offset}: {e}")))?;
-    let footer: Footer = serde_json::from_slice(&json)
-        .map_err(|e| bad(format!("footer at byte {offset}: {e}")))?;
+    let footer: Footer =
+        serde_json::from_slice(&json).map_err(|e| bad(format!("footer at byte {offset}: {e}")))?;
     check_places(split, &footer, offset)?;
     Ok(footer)
 }

@@ -226,10 +226,11 @@ fn month_day(mut c: Cursor<'_>, weekday: Weekday, context: &Context) -> Read {
     if weekday == Weekday::Before && date.year.is_none() {
         let mut after = c;
         if after.eat(b' ').is_some()
-            && let Some(year) = after.number(4, 4).filter(|_| after.ends_word()) {
-                date.year = Some(year);
-                c = after;
-            }
+            && let Some(year) = after.number(4, 4).filter(|_| after.ends_word())
+        {
+            date.year = Some(year);
+            c = after;
+        }
     }
     Some((build(date, time, zone, context)?, c.at))
 }
@@ -311,10 +312,12 @@ fn clock_time(c: &mut Cursor<'_>, colon: u8) -> Option<TimeOfDay> {
     let mut half = *c;
     let _ = half.eat(b' ');
     if let (Some(letter), Some(_)) = (half.eat_any(b"AaPp"), half.eat_any(b"Mm"))
-        && half.ends_word() && (1..=12).contains(&hour) {
-            hour = hour % 12 + if letter.eq_ignore_ascii_case(&b'P') { 12 } else { 0 };
-            *c = half;
-        }
+        && half.ends_word()
+        && (1..=12).contains(&hour)
+    {
+        hour = hour % 12 + if letter.eq_ignore_ascii_case(&b'P') { 12 } else { 0 };
+        *c = half;
+    }
     let valid = hour <= 23 && minute <= 59 && second <= 60;
     valid.then_some(TimeOfDay { seconds: hour * 3600 + minute * 60 + second, ns })
 }

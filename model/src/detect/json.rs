@@ -89,9 +89,10 @@ impl<'de> Visitor<'de> for Probe<'_> {
 
 fn keep<T>(slot: &mut Option<(usize, T)>, rank: usize, value: Option<T>) {
     if let Some(value) = value
-        && slot.as_ref().is_none_or(|(known, _)| rank < *known) {
-            *slot = Some((rank, value));
-        }
+        && slot.as_ref().is_none_or(|(known, _)| rank < *known)
+    {
+        *slot = Some((rank, value));
+    }
 }
 
 fn read_time(value: &Scalar<'_>, context: &Context) -> Option<Timestamp> {
