@@ -142,8 +142,7 @@ impl Demo {
         say("\nSomething is wrong with the checkout. Which errors are there?")?;
         self.logdrive(&["search", "payment failed gateway", "--index", "shop", "-n", "3"])?;
         say("\nSince when?")?;
-        let failed = "\"POST /api/checkout\" AND (502 OR 503)";
-        self.logdrive(&["search", failed, "--index", "shop", "--histogram"])?;
+        self.logdrive(&["search", "log.level:error", "--index", "shop", "--histogram"])?;
         say("\nWhich files hold the errors of the incident?")?;
         let body = json!({
             "size": 0,

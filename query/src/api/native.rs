@@ -144,8 +144,8 @@ async fn span(api: &Api, request: &SearchRequest) -> Result<Option<(i64, i64)>, 
     Ok(ms("from").zip(ms("to")).map(|(from, to)| (ns(from), ns(to).saturating_add(1))))
 }
 
-/// `GET /api/v1/histogram?q=&since=&until=&index=&buckets=`: counts over time in about so
-/// many buckets, of a width that people like.
+/// `GET /api/v1/histogram?q=&since=&until=&index=&buckets=&by=`: counts over time in about so
+/// many buckets, of a width that people like; in each the commonest values of the field `by`.
 pub(super) async fn histogram(api: Api, call: Call) -> Result<Response, ApiError> {
     let params = &call.params;
     params.only_these(&call.path, &["q", "since", "until", "index", "buckets", "by"])?;
