@@ -62,9 +62,13 @@ fn send(server: &Server, batch: u64) -> (u16, String) {
     for n in 0..10 {
         // Noise, so that compression does not save the disk.
         let noise: String = (0..300u64)
-            .map(|k| format!("{:x}", (batch * 1000 + n * 300 + k).wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+            .map(|k| {
+                format!("{:x}", (batch * 1000 + n * 300 + k).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+            })
             .collect();
-        body.push_str(&format!("{{\"create\":{{}}}}\n{{\"batch\":{batch},\"noise\":\"{noise}\"}}\n"));
+        body.push_str(&format!(
+            "{{\"create\":{{}}}}\n{{\"batch\":{batch},\"noise\":\"{noise}\"}}\n"
+        ));
     }
     let answer = server.post("/full/_bulk", body.as_bytes());
     (answer.status, answer.body)

@@ -3,6 +3,7 @@
 //!
 //! Rows come in order (time, then sequence). Knows nothing of the catalog or the object store.
 
+use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,12 +87,16 @@ pub struct SplitSpec {
     pub merges: u32,
 }
 
-/// How the paths and indexes of one batch map to the split's numbers.
+/// How the paths and indexes of one batch map to the split's numbers. A number is given when the
+/// first row needs it: what only other splits of the roll have is not listed in this one.
 pub struct BatchMap {
-    fields: Vec<u32>,
+    fields: Vec<Cell<u32>>,
     kinds: Arc<Vec<StringKind>>,
-    indexes: Vec<u32>,
+    indexes: Vec<Cell<u32>>,
 }
+
+/// No number yet.
+const UNNUMBERED: u32 = u32::MAX;
 
 /// One row to add.
 pub struct Row<'a> {
@@ -212,20 +217,17 @@ impl SplitBuilder {
     }
 
     /// Prepares a batch whose records are about to come.
-    pub fn map(&mut self, batch: &Batch) -> BatchMap {
-        let mut fields = Vec::with_capacity(batch.paths().len());
-        let mut kinds = Vec::with_capacity(batch.paths().len());
-        for path in batch.paths() {
-            let text = self.text_fields.iter().position(|t| **t == **path);
-            kinds.push(match text {
-                _ if **path == *TIMESTAMP_FIELD => StringKind::None,
-                Some(position) => StringKind::Text(position),
-                None => StringKind::Column,
-            });
-            fields.push(self.fields.id(path, text.is_some()));
+    pub fn map(&self, batch: &Batch) -> BatchMap {
+        let kind = |path: &Arc<str>| match self.text_fields.iter().position(|t| **t == **path) {
+            _ if **path == *TIMESTAMP_FIELD => StringKind::None,
+            Some(position) => StringKind::Text(position),
+            None => StringKind::Column,
+        };
+        BatchMap {
+            kinds: Arc::new(batch.paths().iter().map(kind).collect()),
+            fields: vec![Cell::new(UNNUMBERED); batch.paths().len()],
+            indexes: vec![Cell::new(UNNUMBERED); batch.indexes().len()],
         }
-        let indexes = batch.indexes().iter().map(|i| self.index_ord(i)).collect();
-        BatchMap { fields, kinds: Arc::new(kinds), indexes }
     }
 
     fn index_ord(&mut self, index: &IndexName) -> u32 {
@@ -243,7 +245,11 @@ impl SplitBuilder {
     pub fn push(&mut self, row: &Row<'_>) -> Result<(), BuildError> {
         let record = &row.batch.records()[row.record];
         let number = self.rows;
-        let index = row.map.indexes[record.index as usize];
+        let index = &row.map.indexes[record.index as usize];
+        if index.get() == UNNUMBERED {
+            index.set(self.index_ord(row.batch.index_of(record)));
+        }
+        let index = index.get();
         self.indexes[index as usize].1 += 1;
         self.columns.record_numerical(number, TIME_COLUMN, row.timestamp.0);
         self.columns.record_numerical(number, SEQ_COLUMN, row.seq.0 as i64);
@@ -285,10 +291,16 @@ impl SplitBuilder {
             if kind == StringKind::None {
                 continue;
             }
-            let field = row.map.fields[path as usize];
-            if value != Value::Null {
-                self.fields.note(field, &value, index);
+            if value == Value::Null {
+                continue;
             }
+            let field = &row.map.fields[path as usize];
+            if field.get() == UNNUMBERED {
+                let path = &row.batch.paths()[path as usize];
+                field.set(self.fields.id(path, matches!(kind, StringKind::Text(_))));
+            }
+            let field = field.get();
+            self.fields.note(field, &value, index);
             let name = &self.fields.names[field as usize];
             match value {
                 Value::Null => {}

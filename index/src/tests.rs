@@ -21,7 +21,7 @@ use crate::catalog::Checkpoint;
 use crate::live::{Roll, summarise};
 use crate::merge;
 use crate::publish::Builder;
-use crate::read::{RowSet, SplitReader, TokenClass};
+use crate::read::{FieldInfo, RowSet, SplitReader, TokenClass};
 use crate::settings::{Settings, test_settings};
 use crate::split;
 
@@ -282,6 +282,9 @@ proptest! {
             let width = settings.bucket_ms as i64 * 1_000_000;
             prop_assert!(split.meta.time.from >= split.meta.bucket);
             prop_assert!(split.meta.time.to.0 <= split.meta.bucket.0 + width);
+            prop_assert!(split.meta.indexes.iter().all(|(_, docs)| *docs > 0));
+            let values = |f: &FieldInfo| f.strings + f.ints + f.floats + f.bools;
+            prop_assert!(reader.fields().iter().all(|f| values(f) > 0 && !f.indexes.is_empty()));
             prop_assert!(split::verify(&std::fs::read(&split.path).unwrap()).unwrap().faults.is_empty());
             got.extend(read_back(&reader));
             inputs.push((split.meta.clone(), Arc::new(reader)));
