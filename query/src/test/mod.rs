@@ -127,7 +127,9 @@ impl ValueTest {
             Kind::Words { words, minimum } => {
                 let text = Tokenized::new(text);
                 match view {
-                    View::Keyword => text.is_exactly(words.iter().flatten(), false),
+                    View::Keyword => {
+                        words.len() >= *minimum && text.is_exactly(words.iter().flatten(), false)
+                    }
                     _ => text.words(words) >= *minimum,
                 }
             }

@@ -264,7 +264,9 @@ fn passes(test: &Test, value: &Json, look: Look) -> bool {
             let found = if !string {
                 words.iter().filter(|w| is_word(value, w)).count()
             } else if look == Look::Keyword {
-                return !words.concat().is_empty() && tokens(&text) == words.concat();
+                return words.len() >= *minimum
+                    && !words.concat().is_empty()
+                    && tokens(&text) == words.concat();
             } else {
                 words.iter().filter(|w| holds(&tokens(&text), w)).count()
             };
