@@ -162,7 +162,7 @@ fn comments_and_strings_are_no_code() {
     for (text, expected) in [
         ("let a = \"dbg!\"; // todo!", "let a = \"    \";"),
         ("let a = r#\"x\"y\"#; b", "let a = \"      \"; b"),
-        ("let c = '\"'; dbg!(c)", "let c = \" \"; dbg!(c)"),
+        ("let c = '\"'; dbg!{c}", "let c = \" \"; dbg!{c}"),
         ("let c = '\\''; d", "let c = \"  \"; d"),
         ("fn f<'a>(x: &'a str) {}", "fn f<'a>(x: &'a str) {}"),
         ("/* { */ }", "}"),
