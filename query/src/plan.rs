@@ -5,6 +5,8 @@
 use model::record::TIMESTAMP_FIELD;
 use model::time::{TimeRange, Timestamp};
 
+pub use model::pattern::matches_pattern as glob;
+
 use crate::ast::{Bound, FieldQuery, Literal, Query, Target, Test};
 use crate::error::QueryError;
 use crate::test::compare::literal_text;
@@ -254,21 +256,6 @@ impl IndexPatterns {
         self.exclude.is_empty()
             && (self.include.is_empty() || self.include.iter().any(|p| p == "*"))
     }
-}
-
-/// Whether `text` matches `pattern`, where `*` is any run of characters.
-pub fn glob(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let Some(last) = parts.next_back() else { return rest.is_empty() };
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Which parts of an answer does the client want? `filter_path`: comma-separated dotted paths with
 //! `*` in names and `**` for any number of names; with `-` in front, what it does not want.
 
+use model::pattern::matches_pattern as glob;
+
 /// The longest path of our answers has 4 names; a pattern with more than twice as many and their
 /// `**` matches none of them.
 const PATTERN_NAMES_MAX: usize = 16;
@@ -57,27 +59,6 @@ fn covers(pattern: &[String], path: &[&str]) -> bool {
             }
         }
     }
-}
-
-/// Whether a name matches a pattern in which `*` stands for any characters.
-fn glob(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or("");
-    let Some(mut rest) = name.strip_prefix(first) else { return false };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    true
 }
 
 #[cfg(test)]
