@@ -52,9 +52,8 @@ fn build(c: &mut Criterion) {
                 created: Timestamp(0),
                 merges: 0,
             };
-            let texts = settings.text_fields.clone();
             let mut builder =
-                SplitBuilder::create(spec, dir.path(), texts, &settings).expect("a new file");
+                SplitBuilder::create(spec, dir.path(), &settings).expect("a new file");
             let map = builder.map(&batch);
             for record in 0..batch.records().len() {
                 let timestamp = batch.records()[record].timestamp;

@@ -73,12 +73,13 @@ fn check(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
         other => origins.error("ingest", other),
     })?;
     store.check().map_err(|(key, wrong)| origins.error(&format!("store.{key}"), wrong))?;
-    let positive: [(&str, u64); 14] = [
+    let positive: [(&str, u64); 15] = [
         ("index.roll_raw_bytes", index.roll_raw_bytes),
         ("index.roll_age_ms", index.roll_age_ms),
         ("index.bucket_ms", index.bucket_ms),
         ("index.buckets_per_roll_max", index.buckets_per_roll_max as u64),
-        ("index.block_bytes", index.block_bytes as u64),
+        ("index.group_rows", u64::from(index.group_rows)),
+        ("index.column_cache_bytes_max", index.column_cache_bytes_max),
         ("index.open_splits_max", index.open_splits_max as u64),
         ("index.merge.raw_bytes_max", index.merge.raw_bytes_max),
         ("index.merge.interval_ms", index.merge.interval_ms),
@@ -92,9 +93,13 @@ fn check(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
     if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
         return Err(origins.error(key, "is 0, but must be at least 1"));
     }
-    if !(1..=22).contains(&index.zstd_level) {
-        let wrong = format!("is {}, but zstd knows levels 1 to 22", index.zstd_level);
-        return Err(origins.error("index.zstd_level", wrong));
+    let levels = [
+        ("index.zstd_level", index.zstd_level),
+        ("index.merged_zstd_level", index.merged_zstd_level),
+    ];
+    if let Some((key, level)) = levels.iter().find(|(_, level)| !(1..=22).contains(level)) {
+        let wrong = format!("is {level}, but zstd knows levels 1 to 22");
+        return Err(origins.error(key, wrong));
     }
     if index.merge.factor == 1 {
         return Err(origins.error("index.merge.factor", "is 1; merge at least 2, or 0 for never"));

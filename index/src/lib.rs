@@ -9,7 +9,6 @@ pub mod live;
 pub mod merge;
 pub mod publish;
 pub mod read;
-pub mod schema;
 pub mod settings;
 pub mod split;
 

@@ -13,7 +13,7 @@ use model::time::Timestamp;
 use platform::clock::Clock;
 use platform::rng::{Rng, ulid};
 
-use crate::build::{BuildError, BuiltSplit, Row, SplitBuilder, SplitSpec, text_paths};
+use crate::build::{BuildError, BuiltSplit, Row, SplitBuilder, SplitSpec};
 use crate::live::Roll;
 use crate::read::LiveBatch;
 use crate::settings::Settings;
@@ -144,8 +144,7 @@ impl Builder<'_> {
     fn build_part(&self, roll: &Roll, part: &Part) -> Result<BuiltSplit, BuildError> {
         let spec = self.spec(part.tenant.clone(), part.bucket, 0);
         let batches: Vec<&Arc<LiveBatch>> = roll.batches.iter().collect();
-        let texts = text_paths(self.settings, batches.iter().map(|b| &*b.batch.batch));
-        self.write(spec, texts, |builder| {
+        self.write(spec, |builder| {
             let maps: Vec<_> = batches.iter().map(|b| builder.map(&b.batch.batch)).collect();
             for place in &part.rows {
                 let batch = &batches[place.batch as usize].batch.batch;
@@ -182,12 +181,11 @@ impl Builder<'_> {
     pub fn write(
         &self,
         spec: SplitSpec,
-        text_fields: Vec<String>,
         fill: impl FnOnce(&mut SplitBuilder) -> Result<(), BuildError>,
     ) -> Result<BuiltSplit, BuildError> {
         let path = self.staging.join(format!("{}.split", spec.id));
         let build = || {
-            let mut builder = SplitBuilder::create(spec, self.staging, text_fields, self.settings)?;
+            let mut builder = SplitBuilder::create(spec, self.staging, self.settings)?;
             fill(&mut builder)?;
             builder.finish()
         };

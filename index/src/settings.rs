@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Paths of the fields that are text: searched by word, kept as text, not as columns.
+    /// Paths of the fields that are text: searched by word.
     pub text_fields: Vec<String>,
     /// Live records are rolled into splits when they reach so many bytes of documents.
     pub roll_raw_bytes: u64,
@@ -20,14 +20,18 @@ pub struct Settings {
     pub bucket_ms: u64,
     /// How many buckets one roll is cut into at most; stray times share wider ones.
     pub buckets_per_roll_max: usize,
-    /// Strings longer than this in any field are kept as text instead of in a column.
+    /// Strings longer than this in any field are kept as templates and slots, never in a dictionary.
     pub column_value_bytes_max: usize,
-    /// Level of zstd for sources and texts.
+    /// Level of zstd for fresh splits.
     pub zstd_level: i32,
-    /// Documents of a source or text block, in bytes before compression.
-    pub block_bytes: usize,
+    /// Level of zstd for merged splits.
+    pub merged_zstd_level: i32,
+    /// Rows that are compressed and read together.
+    pub group_rows: u32,
     /// Splits that are kept open.
     pub open_splits_max: usize,
+    /// Decoded columns of all open splits, in bytes of memory.
+    pub column_cache_bytes_max: u64,
     /// Local copies of splits of a remote store, in bytes.
     pub cache_bytes_max: u64,
     /// Merging.
@@ -90,8 +94,10 @@ pub fn test_settings() -> Settings {
         buckets_per_roll_max: 64,
         column_value_bytes_max: 8192,
         zstd_level: 3,
-        block_bytes: 128 << 10,
+        merged_zstd_level: 6,
+        group_rows: 1 << 16,
         open_splits_max: 512,
+        column_cache_bytes_max: 32 << 20,
         cache_bytes_max: 10 << 30,
         merge: MergeSettings {
             factor: 4,

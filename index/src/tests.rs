@@ -1,6 +1,6 @@
 //! Splits against a simple model: what goes in comes out, by every way of reading.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,14 +14,17 @@ use platform::clock::ManualClock;
 use platform::disk::Mapped;
 use platform::rng::SeededRng;
 use proptest::prelude::*;
-use tantivy_columnar::DynamicColumn;
 
 use crate::build::BuiltSplit;
 use crate::catalog::Checkpoint;
 use crate::live::{Roll, summarise};
 use crate::merge;
 use crate::publish::Builder;
-use crate::read::{FieldInfo, RowSet, SplitReader, TokenClass};
+use crate::read::chunks::ChunkCache;
+use crate::read::object::MappedObject;
+use crate::read::{
+    Column, ColumnKind, FieldInfo, ReadError, RowSet, SplitReader, Templates, Values, Verdict,
+};
 use crate::settings::{Settings, test_settings};
 use crate::split;
 
@@ -54,8 +57,13 @@ fn build(settings: &Settings, dir: &Path, roll: &Roll, threads: usize) -> Vec<Bu
 }
 
 fn open(built: &BuiltSplit) -> SplitReader {
-    let object = Mapped::open(&built.path).unwrap();
-    SplitReader::open(built.meta.id.clone(), NODE, object).unwrap()
+    open_path(built, &built.path).unwrap()
+}
+
+fn open_path(built: &BuiltSplit, path: &Path) -> Result<SplitReader, ReadError> {
+    let id = built.meta.id.clone();
+    let object = MappedObject::new(id.clone(), Mapped::open(path).unwrap());
+    SplitReader::open(id, NODE, Arc::new(object), Arc::new(ChunkCache::new(1 << 20)))
 }
 
 /// What a record is, read back by every way there is.
@@ -68,13 +76,9 @@ struct Seen {
     index: String,
     /// path → values, printed, sorted.
     values: BTreeMap<String, Vec<String>>,
-    text_tokens: BTreeSet<String>,
-    column_tokens: BTreeSet<String>,
 }
 
-fn expected(settings: &Settings, roll: &Roll) -> Vec<Seen> {
-    let batches = || roll.batches.iter().map(|b| &*b.batch.batch);
-    let texts = crate::build::text_paths(settings, batches());
+fn expected(roll: &Roll) -> Vec<Seen> {
     let mut out = Vec::new();
     for live in &roll.batches {
         let batch = &live.batch.batch;
@@ -90,18 +94,11 @@ fn expected(settings: &Settings, roll: &Roll) -> Vec<Seen> {
                     .map_or_else(|| NODE.document_id(RecordSeq(seq)), str::to_owned),
                 index: batch.index_of(record).to_string(),
                 values: BTreeMap::new(),
-                text_tokens: BTreeSet::new(),
-                column_tokens: BTreeSet::new(),
             };
             for (path, value) in batch.fields(record) {
                 let path = batch.paths()[path as usize].to_string();
                 if path == "@timestamp" || value == Value::Null {
                     continue;
-                }
-                if let Value::Str(text) = value {
-                    let is_text = texts.contains(&path);
-                    let set = if is_text { &mut seen.text_tokens } else { &mut seen.column_tokens };
-                    set.extend(token::tokens(text).map(|t| t.into_owned()));
                 }
                 seen.values.entry(path).or_default().push(printed(&value));
             }
@@ -121,22 +118,130 @@ fn printed(value: &Value<'_>) -> String {
     }
 }
 
-fn column_values(column: &DynamicColumn, row: u32) -> Vec<String> {
-    match column {
-        DynamicColumn::Str(c) => c
-            .term_ords(row)
-            .map(|ord| {
-                let mut text = String::new();
-                c.ord_to_str(ord, &mut text).unwrap();
-                format!("s:{text}")
-            })
-            .collect(),
-        DynamicColumn::Bool(c) => c.values_for_doc(row).map(|b| format!("b:{b}")).collect(),
-        DynamicColumn::I64(c) => {
-            c.values_for_doc(row).map(|n| format!("n:{:?}", n as f64)).collect()
+/// All values of a column: row, printed.
+fn column_values(column: &Column, docs: u32) -> Vec<(u32, String)> {
+    let rows: Vec<u32> = (0..docs).collect();
+    fn pairs<T: Copy>(values: Values<T>, print: impl Fn(T) -> String) -> Vec<(u32, String)> {
+        let print = |(row, value): (&u32, &T)| (*row, print(*value));
+        values.rows.iter().zip(&values.values).map(print).collect()
+    }
+    match column.kind() {
+        ColumnKind::Int => {
+            let mut out = Values::default();
+            column.ints(&rows, &mut out).unwrap();
+            pairs(out, |n| format!("n:{:?}", n as f64))
         }
-        DynamicColumn::F64(c) => c.values_for_doc(row).map(|n| format!("n:{n:?}")).collect(),
-        other => panic!("unexpected column {other:?}"),
+        ColumnKind::Float => {
+            let mut out = Values::default();
+            column.floats(&rows, &mut out).unwrap();
+            pairs(out, |n| format!("n:{n:?}"))
+        }
+        ColumnKind::Bool => {
+            let mut out = Values::default();
+            column.bools(&rows, &mut out).unwrap();
+            pairs(out, |b| format!("b:{b}"))
+        }
+        ColumnKind::Dict => {
+            let mut out = Values::default();
+            column.ords(&rows, &mut out).unwrap();
+            let dictionary = column.dictionary().unwrap();
+            let mut counts = vec![0; dictionary.len()];
+            column.count_ords(0..docs, &mut counts).unwrap();
+            for (ord, count) in counts.into_iter().enumerate() {
+                assert_eq!(
+                    count as usize,
+                    out.values.iter().filter(|o| **o as usize == ord).count()
+                );
+            }
+            pairs(out, |ord| format!("s:{}", dictionary.get(ord)))
+        }
+        ColumnKind::Text => {
+            let mut out = Vec::new();
+            let visit = &mut |row, text: &str| {
+                out.push((row, format!("s:{text}")));
+                true
+            };
+            column.for_each_text(&RowSet::all(docs), visit).unwrap();
+            out
+        }
+    }
+}
+
+/// The rows of a text column with a token, by templates and slots.
+fn word_rows(column: &Column, token: &str, docs: u32) -> RowSet {
+    let templates = column.templates().unwrap();
+    let digit = token.bytes().any(|b| b.is_ascii_digit());
+    let verdict = |id: u32| {
+        if id == Templates::RAW {
+            return Verdict::Maybe;
+        }
+        let fixed = templates.pieces(id).any(|p| token::tokens(p).any(|t| t == token));
+        match (fixed, digit && templates.pieces(id).count() > 1) {
+            (true, _) => Verdict::All,
+            (false, true) => Verdict::Maybe,
+            (false, false) => Verdict::None,
+        }
+    };
+    let verdicts: Vec<Verdict> = (0..templates.len() as u32).map(verdict).collect();
+    let (mut sure, maybe) = column.rows_by_template(&verdicts, &RowSet::all(docs)).unwrap();
+    sure.or(&column.rows_with_slot_token(token, &maybe).unwrap());
+    sure
+}
+
+/// Every way of searching a column finds what its values say.
+fn check_searches(reader: &SplitReader, column: &Column) {
+    let docs = reader.docs();
+    let values = column_values(column, docs);
+    assert_eq!(values.len() as u64, column.len());
+    let some: Vec<u32> = (0..docs).filter(|row| row % 3 != 1).collect();
+    let mut within = RowSet::none(docs);
+    some.iter().for_each(|row| within.insert(*row));
+    let rows = |passes: &dyn Fn(&str) -> bool| {
+        let mut out = RowSet::none(docs);
+        values.iter().filter(|(_, v)| passes(&v[2..])).for_each(|(row, _)| out.insert(*row));
+        out
+    };
+    let inside = |mut set: RowSet| {
+        set.and(&within);
+        set
+    };
+    assert_eq!(column.rows_with_value(&within).unwrap(), inside(rows(&|_| true)));
+    match column.kind() {
+        ColumnKind::Int => {
+            let number = |v: &str| v.parse::<f64>().unwrap() as i64;
+            for (_, value) in &values {
+                let n = number(&value[2..]);
+                let range = n.saturating_sub(10)..=n;
+                let want = inside(rows(&|v| range.contains(&number(v))));
+                assert_eq!(column.rows_in_int_range(range.clone(), &within).unwrap(), want);
+            }
+        }
+        ColumnKind::Dict => {
+            let dictionary = column.dictionary().unwrap();
+            for step in 1..4 {
+                let wanted: Vec<bool> = (0..dictionary.len()).map(|o| o % step == 0).collect();
+                let want = rows(&|v| wanted[dictionary.find(v).unwrap() as usize]);
+                assert_eq!(column.rows_with_ords(&wanted, &within).unwrap(), inside(want));
+            }
+        }
+        ColumnKind::Text => {
+            for (_, value) in &values {
+                for token in token::tokens(&value[2..]) {
+                    let want = rows(&|v| token::tokens(v).any(|t| t == token));
+                    assert_eq!(word_rows(column, &token, docs), want, "{token}");
+                    let fragment: String = token.chars().skip(1).take(2).collect();
+                    let found = column.rows_with_slot_fragment(&fragment, true, &within).unwrap();
+                    let fold = |v: &str| v.to_ascii_lowercase();
+                    let most = inside(rows(&|v| fold(v).contains(&fold(&fragment))));
+                    let mut beyond = found.clone();
+                    beyond.and_not(&most);
+                    assert!(beyond.is_empty());
+                    let digits = fragment.bytes().any(|b| b.is_ascii_digit());
+                    assert!(!digits || found == most, "{fragment}");
+                }
+            }
+        }
+        ColumnKind::Float | ColumnKind::Bool => {}
     }
 }
 
@@ -147,56 +252,20 @@ fn read_back(reader: &SplitReader) -> Vec<Seen> {
     sources.reverse();
     let mut out: Vec<Seen> = (0..docs)
         .map(|row| Seen {
-            time: reader.timestamp(row).0,
-            seq: reader.seq(row).0,
+            time: reader.timestamp(row).unwrap().0,
+            seq: reader.seq(row).unwrap().0,
             source: std::mem::take(&mut sources[row as usize]),
             id: reader.id(row).unwrap(),
-            index: reader.indexes()[reader.index_ord(row) as usize].to_string(),
+            index: reader.indexes()[reader.index_ord(row).unwrap() as usize].to_string(),
             values: BTreeMap::new(),
-            text_tokens: BTreeSet::new(),
-            column_tokens: BTreeSet::new(),
         })
         .collect();
     for field in reader.fields() {
         for column in reader.columns(&field.path).unwrap() {
-            for row in 0..docs {
-                let values = column_values(&column, row);
-                if !values.is_empty() {
-                    let seen = &mut out[row as usize];
-                    seen.values.entry(field.path.clone()).or_default().extend(values);
-                }
-            }
-        }
-    }
-    for (at, path) in reader.text_fields().iter().enumerate() {
-        let all = RowSet::all(docs);
-        reader
-            .for_each_text(at, &all, &mut |row, text| {
+            check_searches(reader, &column);
+            for (row, value) in column_values(&column, docs) {
                 let values = &mut out[row as usize].values;
-                values.entry(path.clone()).or_default().push(format!("s:{text}"));
-                true
-            })
-            .unwrap();
-    }
-    let texts = (0..reader.text_fields().len()).map(TokenClass::Text);
-    for class in texts.chain([TokenClass::Columns]) {
-        let mut tokens = Vec::new();
-        reader
-            .for_each_token(class, "", &mut |t| {
-                tokens.push(t.to_owned());
-                true
-            })
-            .unwrap();
-        for token in tokens {
-            let rows = reader.token_rows(class, &token).unwrap();
-            assert_eq!(rows.count(), reader.token_docs(class, &token).unwrap());
-            for row in rows.iter() {
-                let seen = &mut out[row as usize];
-                let set = match class {
-                    TokenClass::Columns => &mut seen.column_tokens,
-                    TokenClass::Text(_) => &mut seen.text_tokens,
-                };
-                set.insert(token.clone());
+                values.entry(field.path.clone()).or_default().push(value);
             }
         }
     }
@@ -206,9 +275,9 @@ fn read_back(reader: &SplitReader) -> Vec<Seen> {
     out
 }
 
-fn small_blocks() -> Settings {
+fn small_groups() -> Settings {
     Settings {
-        block_bytes: 200,
+        group_rows: 8,
         column_value_bytes_max: 64,
         text_fields: vec!["message".to_owned(), "error.stack".to_owned()],
         ..test_settings()
@@ -221,6 +290,10 @@ fn document() -> impl Strategy<Value = (String, Option<String>, &'static str)> {
         Just("GET /api \"quoted\" \\ back\tslash and more text".to_owned()),
         Just("x".repeat(300)),
         "\\PC{0,30}",
+        "[a-f0-9]{16}",
+        "(id|ID)=[A-C][0-9]{1,2}(\n|\u{0}|ä|K)?[a-c]?",
+        Just(format!("{}1{} z9", "y".repeat(254), "y".repeat(300))),
+        Just(String::new()),
     ];
     let value = prop_oneof![
         text.clone().prop_map(serde_json::Value::from),
@@ -269,11 +342,11 @@ proptest! {
         batches in prop::collection::vec(prop::collection::vec(document(), 1..12), 1..5),
         threads in 1usize..3,
     ) {
-        let settings = small_blocks();
+        let settings = small_groups();
         let dir = tempfile::tempdir().unwrap();
         let received = Timestamp::parse("2026-11-21T00:00:00Z").unwrap().0;
         let roll = roll(batches.iter().map(|b| batch(b, received)).collect());
-        let want = expected(&settings, &roll);
+        let want = expected(&roll);
         let built = build(&settings, dir.path(), &roll, threads);
         let mut got = Vec::new();
         let mut inputs = Vec::new();
@@ -298,19 +371,12 @@ proptest! {
         let merged = merge::merge(&builder, &inputs).unwrap();
         prop_assert_eq!(merged.meta.docs as usize, want.len());
         let reader = open(&merged);
-        let mut got = read_back(&reader);
-        // A field that is text in one input is text in the merged split for all.
-        for (got, want) in got.iter_mut().zip(&want) {
-            let both = |s: &Seen| s.text_tokens.union(&s.column_tokens).cloned().collect::<BTreeSet<_>>();
-            prop_assert_eq!(both(got), both(want));
-            got.text_tokens = want.text_tokens.clone();
-            got.column_tokens = want.column_tokens.clone();
-        }
+        let got = read_back(&reader);
         prop_assert_eq!(&got, &want);
         for from in -1..6i64 {
             let day = Timestamp::parse("2026-11-20T10:00:00Z").unwrap().0 + from * 86_401_000_000_000;
             let range = TimeRange { from: Timestamp(day), to: Timestamp(day + 86_401_000_000_000) };
-            let rows = reader.rows_in(range);
+            let rows = reader.rows_in(range).unwrap();
             let count = want.iter().filter(|s| range.contains(Timestamp(s.time))).count();
             prop_assert_eq!(rows.len(), count);
         }
@@ -318,7 +384,7 @@ proptest! {
 
     #[test]
     fn any_flipped_byte_is_found_and_nothing_panics(at in any::<prop::sample::Index>(), bit in 0u8..8) {
-        let settings = small_blocks();
+        let settings = small_groups();
         let dir = tempfile::tempdir().unwrap();
         let docs: Vec<_> = (0..20)
             .map(|n| (format!(r#"{{"message":"line {n} of a longer text","n":{n},"k":"v{n}"}}"#), None, "i1"))
@@ -331,11 +397,18 @@ proptest! {
         prop_assert!(!sound, "byte {} bit {}", at, bit);
         let path = dir.path().join("damaged");
         std::fs::write(&path, &bytes).unwrap();
-        let opened = SplitReader::open(built[0].meta.id.clone(), NODE, Mapped::open(&path).unwrap());
-        if let Ok(reader) = opened {
-            // The flipped byte lies in a block: reading that block is an error.
+        if let Ok(reader) = open_path(&built[0], &path) {
+            // The flipped byte lies in a part that is checked when it is read.
             let rows: Vec<u32> = (0..reader.docs()).collect();
-            prop_assert!(reader.sources(&rows).is_err());
+            let all = RowSet::all(reader.docs());
+            let texts = reader.columns("message").unwrap();
+            let read = [
+                reader.sources(&rows).err(),
+                rows.iter().find_map(|row| reader.seq(*row).err()),
+                reader.index_column().unwrap().dictionary().err(),
+                texts[0].rows_with_slot_token("3", &all).err(),
+            ];
+            prop_assert!(read.iter().any(Option::is_some), "byte {}", at);
         }
     }
 }

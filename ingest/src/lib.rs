@@ -1,6 +1,6 @@
 //! How do bytes become durable records? Listen, frame, parse, admit, log.
 //!
-//! Knows nothing of tantivy, splits or queries: a durable batch goes to a
+//! Knows nothing of splits or queries: a durable batch goes to a
 //! [`model::live::Sink`], and the position up to which batches are published comes back over a
 //! watch channel.
 //!

@@ -1,6 +1,6 @@
 //! What is a log? Pure values: the record, its fields, ids, time, the bounded batch, tokens.
 //!
-//! Knows nothing of disks, sockets, clocks, tantivy or HTTP: no I/O, no async.
+//! Knows nothing of disks, sockets, clocks or HTTP: no I/O, no async.
 
 pub mod batch;
 pub mod detect;

@@ -19,6 +19,10 @@ pub fn tokens(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
 }
 
 /// Lower case by Unicode's rules; borrows where nothing changes.
+///
+/// The two characters that Unicode folds to ASCII letters (the Kelvin sign and the dotted capital
+/// I) stay as they are: then ASCII letters of a folded text come from ASCII letters, and ASCII
+/// text can be looked for in bytes without folding first.
 pub fn fold(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         if text.bytes().any(|b| b.is_ascii_uppercase()) {
@@ -26,10 +30,19 @@ pub fn fold(text: &str) -> Cow<'_, str> {
         } else {
             Cow::Borrowed(text)
         }
+    } else if text.contains(FOLD_TO_ASCII) {
+        let parts = text.split_inclusive(FOLD_TO_ASCII).map(|part| {
+            let cut = part.trim_end_matches(FOLD_TO_ASCII).len();
+            part[..cut].to_lowercase() + &part[cut..]
+        });
+        Cow::Owned(parts.collect())
     } else {
         Cow::Owned(text.to_lowercase())
     }
 }
+
+/// Characters other than ASCII's whose lower case has an ASCII letter.
+const FOLD_TO_ASCII: [char; 2] = ['\u{130}', '\u{212a}'];
 
 /// Whether `c` can stand inside a token.
 pub fn is_token_char(c: char) -> bool {
@@ -125,6 +138,14 @@ mod tests {
     fn a_long_run_is_cut() {
         let text = "x".repeat(TOKEN_BYTES_MAX * 2 + 1);
         assert_eq!(all(&text).iter().map(String::len).collect::<Vec<_>>(), [255, 255, 1]);
+    }
+
+    #[test]
+    fn ascii_letters_of_a_folded_text_were_ascii_letters() {
+        for c in ('\u{80}'..=char::MAX).filter(|c| *c != '\u{130}' && *c != '\u{212a}') {
+            assert!(c.to_lowercase().all(|l| !l.is_ascii()), "{c:?}");
+        }
+        assert_eq!(fold("A\u{130}\u{212a}\u{212a}ÄB\u{130}"), "a\u{130}\u{212a}\u{212a}äb\u{130}");
     }
 
     proptest! {

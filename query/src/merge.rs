@@ -11,6 +11,8 @@ use crate::search::order::{Candidate, Order};
 pub struct SegmentAnswer {
     /// How many of its records match.
     pub count: u64,
+    /// Not every record was looked at: the count is a lower bound.
+    pub partly: bool,
     /// Its best hits, in order.
     pub candidates: Vec<Candidate>,
     /// Its aggregations.
@@ -38,6 +40,7 @@ impl Merged {
     /// Takes in a segment's answer; keeps the best `wanted` hits.
     pub fn add(&mut self, order: &Order, wanted: usize, part: SegmentAnswer) {
         self.count += part.count;
+        self.partly |= part.partly;
         if !part.candidates.is_empty() {
             self.candidates.extend(part.candidates);
             self.candidates.sort_by(|a, b| order.compare(a, b));

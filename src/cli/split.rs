@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use index::split::{Block, Footer, Report};
+use index::split::{Encoding, Report, Role};
 use platform::disk::Mapped;
 use platform::object_store;
 
@@ -123,8 +123,7 @@ fn settings(object: &Object) -> Result<config::Settings> {
 
 fn write_verdict(report: &Report, out: &mut impl Write) -> io::Result<()> {
     let footer = &report.footer;
-    let blocks = footer.sources.len() + footer.texts.iter().map(Vec::len).sum::<usize>();
-    let checked = blocks + footer.sections.len();
+    let checked = footer.places().len();
     if report.faults.is_empty() {
         return writeln!(
             out,
@@ -145,7 +144,8 @@ fn write_verdict(report: &Report, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn write_content(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    let Footer { meta, text_fields, fields, sections, texts, sources } = &report.footer;
+    let footer = &report.footer;
+    let meta = &footer.meta;
     writeln!(out, "split       {}", meta.id)?;
     writeln!(out, "tenant      {}", meta.tenant)?;
     writeln!(out, "time        {} to {}", meta.time.from, meta.time.to)?;
@@ -161,23 +161,31 @@ fn write_content(report: &Report, out: &mut impl Write) -> io::Result<()> {
     for (index, docs) in &meta.indexes {
         writeln!(out, "index       {index}: {docs} documents")?;
     }
+    writeln!(out, "tail        {} bytes", report.tail_bytes)?;
+    writeln!(out, "groups      {} of {} rows", footer.groups.len(), footer.group_rows)?;
     writeln!(out, "\n{:>12}  part", "bytes")?;
-    let named = text_fields.iter().zip(texts);
-    for (name, blocks) in named.map(|(field, b)| (format!("text of {field}"), b.as_slice())) {
-        write_blocks(&name, blocks, out)?;
+    for (name, bytes) in parts(report) {
+        writeln!(out, "{bytes:>12}  {name}")?;
     }
-    write_blocks("documents", sources, out)?;
-    for section in sections {
-        writeln!(out, "{:>12}  {}", section.bytes, section.name)?;
-    }
-    writeln!(out, "\n{:>9} {:>9} {:>9} {:>9}  field", "strings", "whole", "floats", "bools")?;
-    for f in fields {
-        let text = if f.text { " (text)" } else { "" };
-        writeln!(
-            out,
-            "{:>9} {:>9} {:>9} {:>9}  {}{text}",
-            f.strings, f.ints, f.floats, f.bools, f.path
-        )?;
+    writeln!(out, "\n{:>12} {:>9}  column", "values", "distinct")?;
+    for column in &footer.columns {
+        let name = match column.role {
+            Role::Value => column.path.clone(),
+            Role::Literal => format!("{} (literals)", column.path),
+            Role::Index => "_index".to_owned(),
+            Role::Id => "_id".to_owned(),
+        };
+        let (distinct, form) = match column.encoding {
+            Encoding::Int => (None, "whole numbers"),
+            Encoding::Float => (None, "numbers"),
+            Encoding::Bool => (None, "booleans"),
+            Encoding::Dict => (Some(column.terms), "dictionary"),
+            Encoding::Derived => (Some(column.terms), "follows another column"),
+            Encoding::Text => (Some(column.terms), "templates"),
+            Encoding::Hex => (None, "hexadecimal digits"),
+        };
+        let distinct = distinct.map_or_else(String::new, |n| n.to_string());
+        writeln!(out, "{:>12} {distinct:>9}  {name}: {form}", column.values)?;
     }
     if !report.faults.is_empty() {
         writeln!(out, "\nDAMAGED: {} faults; see `logdrive split verify`", report.faults.len())?;
@@ -185,8 +193,19 @@ fn write_content(report: &Report, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn write_blocks(name: &str, blocks: &[Block], out: &mut impl Write) -> io::Result<()> {
-    let bytes: u64 = blocks.iter().map(|b| u64::from(b.bytes)).sum();
-    let raw: u64 = blocks.iter().map(|b| u64::from(b.raw_bytes)).sum();
-    writeln!(out, "{bytes:>12}  {name}: {} blocks, {raw} bytes before compression", blocks.len())
+/// Bytes of each kind of part, over all groups.
+fn parts(report: &Report) -> Vec<(String, u64)> {
+    let mut out: Vec<(String, u64)> = Vec::new();
+    for (name, place) in report.footer.places() {
+        let name = match name.split_once(": ") {
+            Some((group, part)) if group.starts_with("group ") => part.to_owned(),
+            _ => name,
+        };
+        match out.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, bytes)) => *bytes += u64::from(place.bytes),
+            None => out.push((name, u64::from(place.bytes))),
+        }
+    }
+    out.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    out
 }

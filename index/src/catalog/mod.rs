@@ -1,6 +1,6 @@
 //! Which splits exist, and how far is the log published? One transaction answers both.
 //!
-//! Knows nothing of tantivy or of objects' contents.
+//! Knows nothing of objects' contents.
 
 pub mod sqlite;
 

@@ -139,7 +139,8 @@ impl Index {
         }
         let (node, _) = env.catalog.identity()?;
         let (checkpoint, batches) = env.catalog.checkpoint()?;
-        let limits = (settings.cache_bytes_max, settings.open_splits_max);
+        let limits =
+            (settings.cache_bytes_max, settings.open_splits_max, settings.column_cache_bytes_max);
         let cache =
             ReaderCache::new(env.store.clone(), env.runtime.clone(), node, &cache_dir, limits);
         let cache = Arc::new(cache.map_err(io(&cache_dir))?);

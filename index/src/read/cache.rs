@@ -11,6 +11,8 @@ use model::id::{NodeId, SplitId};
 use platform::disk::Mapped;
 use platform::object_store::{ObjectStore, StoreError};
 
+use super::chunks::ChunkCache;
+use super::object::MappedObject;
 use super::{ReadError, SplitMeta, SplitReader};
 use crate::split::object_key;
 
@@ -48,7 +50,10 @@ impl Split {
             return Ok(reader);
         }
         let object = self.cache.object(&self.meta.id)?;
-        let reader = Arc::new(SplitReader::open(self.meta.id.clone(), self.cache.node, object)?);
+        let id = self.meta.id.clone();
+        let object = Arc::new(MappedObject::new(id.clone(), object));
+        let reader = SplitReader::open(id, self.cache.node, object, self.cache.chunks.clone())?;
+        let reader = Arc::new(reader);
         self.cache.keep(&self.meta.id, reader.clone());
         Ok(reader)
     }
@@ -67,6 +72,8 @@ pub struct ReaderCache {
     dir: PathBuf,
     bytes_max: u64,
     open_max: usize,
+    /// What is decoded.
+    chunks: Arc<ChunkCache>,
     /// Most recently used last.
     open: Mutex<VecDeque<(SplitId, Arc<SplitReader>)>>,
     /// Local copies with their lengths, most recently used last.
@@ -83,7 +90,7 @@ impl ReaderCache {
         runtime: tokio::runtime::Handle,
         node: NodeId,
         dir: &Path,
-        limits: (u64, usize),
+        limits: (u64, usize, u64),
     ) -> std::io::Result<Self> {
         let mut copies = VecDeque::new();
         for entry in std::fs::read_dir(dir)? {
@@ -102,6 +109,7 @@ impl ReaderCache {
             dir: dir.to_owned(),
             bytes_max: limits.0,
             open_max: limits.1,
+            chunks: Arc::new(ChunkCache::new(limits.2)),
             open: Mutex::default(),
             copies: Mutex::new(copies),
         })

@@ -3,20 +3,30 @@
 //! A record is in exactly one of the two. Everything here is immutable and cheap to share.
 
 pub mod cache;
+pub mod chunks;
+pub mod column;
+pub(crate) mod core;
+mod dictionary;
+pub mod object;
 pub mod reader;
 pub mod rows;
+mod source;
+pub mod text;
 
 use std::sync::Arc;
 
 use model::id::{IndexName, NodeId, SplitId, Tenant};
 use model::live::Sequenced;
+use model::record::Value;
 use model::time::{TimeRange, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use cache::Split;
+pub use column::{Column, ColumnKind, Dictionary, Templates, Values};
 pub use reader::SplitReader;
 pub use rows::RowSet;
+pub use text::Verdict;
 
 /// What a query sees, from its first to its last step.
 #[derive(Clone, Debug)]
@@ -49,7 +59,7 @@ pub struct LiveBatch {
 pub struct FieldInfo {
     /// Dotted path.
     pub path: String,
-    /// How many string values; they are tokens and text when `text`, otherwise a column.
+    /// How many string values.
     pub strings: u64,
     /// How many whole numbers.
     pub ints: u64,
@@ -57,10 +67,23 @@ pub struct FieldInfo {
     pub floats: u64,
     /// How many booleans.
     pub bools: u64,
-    /// A text field: its strings are in the text store, not in a column.
+    /// The settings name it as a text field.
     pub text: bool,
     /// Positions (in the list of indexes of the split or batch) of the indexes that have it.
     pub indexes: Vec<u32>,
+}
+
+impl FieldInfo {
+    /// Counts a value.
+    pub fn note(&mut self, value: &Value<'_>) {
+        match value {
+            Value::Null => {}
+            Value::Bool(_) => self.bools += 1,
+            Value::Int(_) => self.ints += 1,
+            Value::Float(_) => self.floats += 1,
+            Value::Str(_) => self.strings += 1,
+        }
+    }
 }
 
 /// What the catalog knows of a split.
@@ -80,6 +103,9 @@ pub struct SplitMeta {
     pub raw_bytes: u64,
     /// Bytes of the object.
     pub object_bytes: u64,
+    /// Bytes at its end that every reader needs; 0 when that is not known.
+    #[serde(default)]
+    pub tail_bytes: u64,
     /// Index names with their records, in the order of their numbers in the split.
     pub indexes: Vec<(IndexName, u64)>,
     /// When it was made.
@@ -107,13 +133,4 @@ pub enum ReadError {
         /// What is wrong, with the place in the object.
         reason: String,
     },
-}
-
-/// Which tokens: those of one text field, or those of all other strings together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TokenClass {
-    /// The text field at this position of [`SplitReader::text_fields`].
-    Text(usize),
-    /// All strings of the columns, whatever their path.
-    Columns,
 }

@@ -73,16 +73,62 @@ impl RowSet {
 
     /// Whether a row of the run is in the set.
     pub fn any_in(&self, rows: Range<u32>) -> bool {
+        let mut found = false;
+        self.each_word_in(rows, |_, word| {
+            found = word != 0;
+            !found
+        });
+        found
+    }
+
+    /// How many rows of a run the set has.
+    pub fn count_in(&self, rows: Range<u32>) -> u32 {
+        let mut out = 0;
+        self.each_word_in(rows, |_, word| {
+            out += word.count_ones();
+            true
+        });
+        out
+    }
+
+    /// The first row of the set at `row` or after it.
+    pub fn first_from(&self, row: u32) -> Option<u32> {
+        let first = row as usize / 64;
+        let head = self.words.get(first)? & (u64::MAX << (row % 64));
+        if head != 0 {
+            return Some(first as u32 * 64 + head.trailing_zeros());
+        }
+        let rest = self.words[first + 1..].iter().position(|w| *w != 0)?;
+        let at = first + 1 + rest;
+        Some(at as u32 * 64 + self.words[at].trailing_zeros())
+    }
+
+    /// Appends the rows of the set in a run, rising.
+    pub fn extend_into(&self, rows: Range<u32>, out: &mut Vec<u32>) {
+        self.each_word_in(rows, |base, word| {
+            if word == u64::MAX {
+                out.extend(base..base + 64);
+            } else {
+                out.extend(Bits(word, base));
+            }
+            true
+        });
+    }
+
+    /// Calls `visit` with the words of a run, cut to it, and the first row of each, until it says `false`.
+    fn each_word_in(&self, rows: Range<u32>, mut visit: impl FnMut(u32, u64) -> bool) {
         let (from, to) = (rows.start, rows.end.min(self.docs));
         if from >= to {
-            return false;
+            return;
         }
         let (first, last) = (from as usize / 64, (to - 1) as usize / 64);
-        (first..=last).any(|word| {
-            let low = if word == first { u64::MAX << (from % 64) } else { u64::MAX };
-            let high = if word == last { u64::MAX >> (63 - (to - 1) % 64) } else { u64::MAX };
-            self.words[word] & low & high != 0
-        })
+        for at in first..=last {
+            let low = if at == first { u64::MAX << (from % 64) } else { u64::MAX };
+            let high = if at == last { u64::MAX >> (63 - (to - 1) % 64) } else { u64::MAX };
+            if !visit(at as u32 * 64, self.words[at] & low & high) {
+                return;
+            }
+        }
     }
 
     /// Keeps what is in both.
@@ -108,13 +154,55 @@ impl RowSet {
 
     /// Keeps only the rows of the run.
     pub fn clip(&mut self, rows: Range<u32>) {
-        let keep = Self::range(self.docs, rows);
-        self.and(&keep);
+        let (from, to) = (rows.start, rows.end.min(self.docs));
+        if from >= to {
+            self.words.fill(0);
+            return;
+        }
+        let (first, last) = (from as usize / 64, (to - 1) as usize / 64);
+        self.words[..first].fill(0);
+        self.words[last + 1..].fill(0);
+        self.words[first] &= u64::MAX << (from % 64);
+        self.words[last] &= u64::MAX >> (63 - (to - 1) % 64);
     }
 
     /// The rows, rising.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.words.iter().enumerate().flat_map(|(at, word)| Bits(*word, at as u32 * 64))
+    }
+
+    /// The rows that lie in a run, rising.
+    pub fn iter_in(&self, rows: Range<u32>) -> impl Iterator<Item = u32> + '_ {
+        let (from, to) = (rows.start, rows.end.min(self.docs));
+        let words = if from < to { from as usize / 64..to as usize / 64 + 1 } else { 0..0 };
+        words.flat_map(move |at| {
+            let mut word = self.words.get(at).copied().unwrap_or(0);
+            let first = at as u32 * 64;
+            if first < from {
+                word &= u64::MAX << (from - first);
+            }
+            if to < first + 64 {
+                word &= !(u64::MAX << (to - first));
+            }
+            Bits(word, first)
+        })
+    }
+
+    /// Adds `first + n` for each n below `count` that passes.
+    pub fn insert_where(&mut self, first: u32, count: usize, passes: impl Fn(usize) -> bool) {
+        let mut at = 0;
+        while at < count {
+            let row = first as usize + at;
+            let bits = (64 - row % 64).min(count - at);
+            let mut word = 0u64;
+            for bit in 0..bits {
+                word |= u64::from(passes(at + bit)) << bit;
+            }
+            if let Some(slot) = self.words.get_mut(row / 64) {
+                *slot |= word << (row % 64);
+            }
+            at += bits;
+        }
     }
 
     /// The rows, falling.
@@ -206,8 +294,16 @@ mod tests {
             let mut s = sa.clone(); s.clip(from..from + len);
             check(&s, ma.iter().copied().filter(|r| (from..from + len).contains(r)).collect());
             check(&RowSet::all(docs), (0..docs).collect());
-            let inside = ma.iter().any(|r| (from..from + len).contains(r));
-            prop_assert_eq!(sa.any_in(from..from + len), inside);
+            let inside: Vec<u32> =
+                ma.iter().copied().filter(|r| (from..from + len).contains(r)).collect();
+            prop_assert_eq!(sa.any_in(from..from + len), !inside.is_empty());
+            prop_assert_eq!(sa.count_in(from..from + len) as usize, inside.len());
+            let mut listed = vec![7];
+            sa.extend_into(from..from + len, &mut listed);
+            prop_assert_eq!(&listed[1..], &inside[..]);
+            prop_assert_eq!(sa.first_from(from), ma.range(from..).next().copied());
+            let full = RowSet::all(docs);
+            prop_assert_eq!(full.first_from(from), (from < docs).then_some(from));
         }
     }
 }

@@ -132,6 +132,11 @@ fn tau(mut x: f64) -> f64 {
     }
 }
 
+/// The hash of a string.
+pub fn hash_text(text: &str) -> u64 {
+    hash(5, text.as_bytes())
+}
+
 /// A hash that is the same in every process: FNV-1a over 8 bytes at a time, then mixed.
 pub fn hash(kind: u8, bytes: &[u8]) -> u64 {
     let mut out = 0xcbf2_9ce4_8422_2325 ^ u64::from(kind);

@@ -2,6 +2,8 @@
 //!
 //! Knows no particular aggregation.
 
+use index::read::Values;
+
 use super::partial::{Bucket, Partial};
 use super::source::{FieldValues, Raw};
 use crate::leaf::scan::BLOCK_ROWS;
@@ -84,6 +86,36 @@ impl<'a> BlockValues<'a> {
             (*row, *bucket, &values[from..to])
         })
     }
+}
+
+/// Calls `visit` with each (row, bucket) of the block and the values of the row.
+///
+/// # Errors
+/// Those of `visit`.
+pub fn each_pair<T>(
+    block: &Block,
+    values: &Values<T>,
+    mut visit: impl FnMut(u32, u32, &[T]) -> Result<(), LeafError>,
+) -> Result<(), LeafError> {
+    let pairs = block.rows.iter().zip(&block.buckets);
+    if block.rows == values.rows && block.rows.is_sorted_by(|a, b| a < b) {
+        // Each row once, with one value.
+        for ((row, bucket), value) in pairs.zip(values.values.chunks(1)) {
+            visit(*row, *bucket, value)?;
+        }
+        return Ok(());
+    }
+    let (mut from, mut to) = (0, 0);
+    let mut last = None;
+    for (row, bucket) in pairs {
+        if last != Some(*row) {
+            last = Some(*row);
+            from = to + values.rows[to..].iter().take_while(|r| *r < row).count();
+            to = from + values.rows[from..].iter().take_while(|r| *r == row).count();
+        }
+        visit(*row, *bucket, &values.values[from..to])?;
+    }
+    Ok(())
 }
 
 /// The buckets of one aggregation, with those nested in it.

@@ -67,7 +67,7 @@ impl<'a> DateHistogram<'a> {
         Self {
             segment,
             values: BlockValues::new(field),
-            table: KeyTable::new(buckets, segment.run()),
+            table: KeyTable::new(buckets, None, segment.run()),
             times: Times { rounding, hard_bounds, last: (0, 0), parsed: HashMap::new() },
             last_rows: 0..0,
             chosen: Vec::new(),
@@ -79,13 +79,13 @@ impl<'a> DateHistogram<'a> {
         let mut known: Option<(u32, u32)> = None;
         for (row, parent) in block.rows.iter().zip(&block.buckets) {
             if !self.last_rows.contains(row) {
-                let start = self.times.start_of(eval.reader.timestamp(*row).0);
+                let start = self.times.start_of(eval.reader.timestamp(*row)?.0);
                 let range = TimeRange { from: Timestamp(start), to: Timestamp(self.times.last.1) };
-                self.last_rows = eval.reader.rows_in(range);
+                self.last_rows = eval.reader.rows_in(range)?;
                 known = None;
             }
             if self.times.hard_bounds.is_some()
-                && !self.times.is_inside(eval.reader.timestamp(*row).0)
+                && !self.times.is_inside(eval.reader.timestamp(*row)?.0)
             {
                 continue;
             }
@@ -138,7 +138,8 @@ impl<'a> DateHistogram<'a> {
         let parsed = &mut self.times.parsed;
         self.values.field.texts(&new, |ord, text| {
             parsed.insert(ord, Timestamp::parse(text).map(|t| t.0));
-        })
+        });
+        Ok(())
     }
 }
 

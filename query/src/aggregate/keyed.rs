@@ -2,8 +2,10 @@
 //! shares with them.
 
 use hashbrown::HashMap;
+use index::read::{Column, Values};
 
-use super::collect::{Block, BlockValues, Buckets, Collector};
+use super::cardinality::hash;
+use super::collect::{Block, BlockValues, Buckets, Collector, distinct, each_pair};
 use super::key::Key;
 use super::partial::Partial;
 use super::source::{FieldValues, Raw};
@@ -28,6 +30,19 @@ pub enum RawKey {
     Missing,
 }
 
+impl RawKey {
+    /// A hash that is the same for the same value everywhere; strings are hashed by their text.
+    pub fn hash(self) -> Option<u64> {
+        match self {
+            RawKey::Bool(v) => Some(hash(1, &[u8::from(v)])),
+            RawKey::Int(v) => Some(hash(2, &v.to_le_bytes())),
+            RawKey::Float(bits) => Some(hash(3, &bits.to_le_bytes())),
+            RawKey::Time(ns) => Some(hash(4, &ns.to_le_bytes())),
+            RawKey::Ord(_) | RawKey::Missing => None,
+        }
+    }
+}
+
 impl From<Raw> for RawKey {
     fn from(raw: Raw) -> Self {
         match raw {
@@ -44,13 +59,15 @@ impl From<Raw> for RawKey {
     }
 }
 
-/// The largest dictionary that gets a table by ordinal, in terms.
-const TABLE_TERMS_MAX: usize = 1 << 20;
+/// The most entries of a table by ordinal.
+const TABLE_ENTRIES_MAX: usize = 1 << 22;
 
 /// Buckets by key, for every bucket of the aggregation above.
 pub struct KeyTable<'a> {
     ids: HashMap<(u32, RawKey), u32>,
-    /// Bucket + 1 by ordinal, for the first bucket above only.
+    /// Strings of the dictionary, 0 without one.
+    terms: usize,
+    /// Bucket + 1 by bucket above and ordinal, as far as it goes.
     by_ord: Vec<u32>,
     keys: Vec<(u32, RawKey)>,
     /// The buckets.
@@ -59,17 +76,16 @@ pub struct KeyTable<'a> {
 }
 
 impl<'a> KeyTable<'a> {
-    /// An empty table.
-    pub fn new(buckets: Buckets<'a>, run: &'a Run) -> Self {
-        Self { ids: HashMap::new(), by_ord: Vec::new(), keys: Vec::new(), buckets, run }
-    }
-
-    fn with_ords(mut self, terms: Option<usize>) -> Result<Self, LeafError> {
-        if let Some(terms) = terms.filter(|t| *t <= TABLE_TERMS_MAX) {
-            self.run.charge(terms * 4)?;
-            self.by_ord = vec![0; terms];
+    /// An empty table; `terms` of a dictionary give ordinals places of their own.
+    pub fn new(buckets: Buckets<'a>, terms: Option<usize>, run: &'a Run) -> Self {
+        Self {
+            ids: HashMap::new(),
+            terms: terms.unwrap_or(0),
+            by_ord: Vec::new(),
+            keys: Vec::new(),
+            buckets,
+            run,
         }
-        Ok(self)
     }
 
     /// The bucket of a key in a bucket above.
@@ -77,14 +93,15 @@ impl<'a> KeyTable<'a> {
     /// # Errors
     /// The memory limit is reached.
     pub fn bucket(&mut self, parent: u32, key: RawKey) -> Result<u32, LeafError> {
-        if let (0, RawKey::Ord(ord)) = (parent, key)
-            && let Some(id) = self.by_ord.get(ord as usize)
+        if let RawKey::Ord(ord) = key
+            && let Some(place) = self.place(parent, ord)?
         {
-            if *id > 0 {
-                return Ok(*id - 1);
+            let id = self.by_ord[place];
+            if id > 0 {
+                return Ok(id - 1);
             }
             let id = self.new_bucket(parent, key)?;
-            self.by_ord[ord as usize] = id + 1;
+            self.by_ord[place] = id + 1;
             return Ok(id);
         }
         if let Some(id) = self.ids.get(&(parent, key)) {
@@ -93,6 +110,20 @@ impl<'a> KeyTable<'a> {
         let id = self.new_bucket(parent, key)?;
         self.ids.insert((parent, key), id);
         Ok(id)
+    }
+
+    /// The place of an ordinal in the table, unless it is beyond.
+    fn place(&mut self, parent: u32, ord: u64) -> Result<Option<usize>, LeafError> {
+        let (parent, ord) = (parent as usize, ord as usize);
+        let end = self.terms.saturating_mul(parent + 1);
+        if ord >= self.terms || end > TABLE_ENTRIES_MAX {
+            return Ok(None);
+        }
+        if end > self.by_ord.len() {
+            self.run.charge((end - self.by_ord.len()) * size_of::<u32>())?;
+            self.by_ord.resize(end, 0);
+        }
+        Ok(Some(parent * self.terms + ord))
     }
 
     fn new_bucket(&mut self, parent: u32, key: RawKey) -> Result<u32, LeafError> {
@@ -138,7 +169,7 @@ impl<'a> KeyTable<'a> {
             field.texts(&ords, |ord, text| {
                 bytes += text.len() + 48;
                 texts.insert(ord, text.into());
-            })?;
+            });
             self.run.charge(bytes)?;
         }
         let mut out: Vec<HashMap<Key, super::partial::Bucket>> =
@@ -176,52 +207,80 @@ pub struct Terms<'a> {
     table: KeyTable<'a>,
     missing: Option<Key>,
     chosen: Vec<u32>,
+    rows: Vec<u32>,
+    ords: Values<u32>,
 }
 
 impl<'a> Terms<'a> {
     /// Over one segment.
-    ///
-    /// # Errors
-    /// The memory limit is reached.
-    pub fn new(
-        agg: &TermsAgg,
-        field: FieldValues<'a>,
-        buckets: Buckets<'a>,
-        run: &'a Run,
-    ) -> Result<Self, LeafError> {
-        let table = KeyTable::new(buckets, run).with_ords(field.terms())?;
-        Ok(Self {
+    pub fn new(agg: &TermsAgg, field: FieldValues<'a>, buckets: Buckets<'a>, run: &'a Run) -> Self {
+        Self {
+            table: KeyTable::new(buckets, field.terms(), run),
             values: BlockValues::new(field),
-            table,
             missing: agg.missing.as_ref().map(Key::of_json),
             chosen: Vec::new(),
+            rows: Vec::new(),
+            ords: Values::default(),
+        }
+    }
+
+    fn collect_ords(&mut self, block: &Block, column: &Column) -> Result<(), LeafError> {
+        distinct(&block.rows, &mut self.rows);
+        self.ords.rows.clear();
+        self.ords.values.clear();
+        column.ords(&self.rows, &mut self.ords)?;
+        let (table, chosen) = (&mut self.table, &mut self.chosen);
+        let missing = self.missing.is_some();
+        each_pair(block, &self.ords, |row, parent, ords| {
+            if let [ord] = ords {
+                let bucket = table.bucket(parent, RawKey::Ord(u64::from(*ord)))?;
+                return table.buckets.add(row, bucket);
+            }
+            let keys = ords.iter().map(|ord| RawKey::Ord(u64::from(*ord)));
+            add_once(table, chosen, (row, parent), keys, missing)
         })
     }
+
+    fn collect_values(&mut self, block: &Block) -> Result<(), LeafError> {
+        self.values.load(block)?;
+        let (table, chosen) = (&mut self.table, &mut self.chosen);
+        for (row, parent, values) in self.values.of_pairs(block) {
+            let keys = values.iter().map(|(_, value)| RawKey::from(*value));
+            add_once(table, chosen, (row, parent), keys, self.missing.is_some())?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts a row into the bucket of each key, once however often it has the key; without a key into
+/// that of no value, where it is `missing`.
+fn add_once(
+    table: &mut KeyTable<'_>,
+    chosen: &mut Vec<u32>,
+    (row, parent): (u32, u32),
+    keys: impl Iterator<Item = RawKey>,
+    missing: bool,
+) -> Result<(), LeafError> {
+    chosen.clear();
+    let mut none = true;
+    for key in keys {
+        none = false;
+        let bucket = table.bucket(parent, key)?;
+        if !chosen.contains(&bucket) {
+            chosen.push(bucket);
+        }
+    }
+    if none && missing {
+        chosen.push(table.bucket(parent, RawKey::Missing)?);
+    }
+    chosen.iter().try_for_each(|bucket| table.buckets.add(row, *bucket))
 }
 
 impl Collector for Terms<'_> {
     fn collect(&mut self, block: &Block) -> Result<(), LeafError> {
-        self.values.load(block)?;
-        for (row, parent, values) in self.values.of_pairs(block) {
-            if let [(_, value)] = values {
-                let bucket = self.table.bucket(parent, (*value).into())?;
-                self.table.buckets.add(row, bucket)?;
-                continue;
-            }
-            self.chosen.clear();
-            if values.is_empty() && self.missing.is_some() {
-                self.chosen.push(self.table.bucket(parent, RawKey::Missing)?);
-            }
-            for (_, value) in values {
-                let bucket = self.table.bucket(parent, (*value).into())?;
-                // A record counts once in a bucket, however often it has the value.
-                if !self.chosen.contains(&bucket) {
-                    self.chosen.push(bucket);
-                }
-            }
-            for bucket in &self.chosen {
-                self.table.buckets.add(row, *bucket)?;
-            }
+        match self.values.field.dict().map(|dict| dict.column.clone()) {
+            Some(column) => self.collect_ords(block, &column)?,
+            None => self.collect_values(block)?,
         }
         self.table.buckets.flush()
     }
@@ -233,7 +292,9 @@ impl Collector for Terms<'_> {
 
 /// `histogram`: keys are the numbers of the buckets, counted from the offset.
 pub struct Histogram<'a> {
-    values: BlockValues<'a>,
+    values: FieldValues<'a>,
+    rows: Vec<u32>,
+    numbers: Values<f64>,
     table: KeyTable<'a>,
     interval: f64,
     offset: f64,
@@ -249,8 +310,10 @@ impl<'a> Histogram<'a> {
         run: &'a Run,
     ) -> Self {
         Self {
-            values: BlockValues::new(field),
-            table: KeyTable::new(buckets, run),
+            values: field,
+            rows: Vec::new(),
+            numbers: Values::default(),
+            table: KeyTable::new(buckets, None, run),
             interval: agg.interval,
             offset: agg.offset,
             chosen: Vec::new(),
@@ -260,23 +323,17 @@ impl<'a> Histogram<'a> {
 
 impl Collector for Histogram<'_> {
     fn collect(&mut self, block: &Block) -> Result<(), LeafError> {
-        self.values.load(block)?;
+        distinct(&block.rows, &mut self.rows);
+        self.values.load_numbers(&self.rows, &mut self.numbers)?;
         let mut parents = 0;
-        for (row, parent, values) in self.values.of_pairs(block) {
+        let (table, chosen) = (&mut self.table, &mut self.chosen);
+        let (interval, offset) = (self.interval, self.offset);
+        each_pair(block, &self.numbers, |row, parent, numbers| {
             parents = parents.max(parent);
-            self.chosen.clear();
-            for (_, value) in values {
-                let Some(number) = value.number() else { continue };
-                let at = ((number - self.offset) / self.interval).floor();
-                let bucket = self.table.bucket(parent, RawKey::Int(at as i64))?;
-                if !self.chosen.contains(&bucket) {
-                    self.chosen.push(bucket);
-                }
-            }
-            for bucket in &self.chosen {
-                self.table.buckets.add(row, *bucket)?;
-            }
-        }
+            let step = |number: &f64| ((number - offset) / interval).floor() as i64;
+            let keys = numbers.iter().map(|number| RawKey::Int(step(number)));
+            add_once(table, chosen, (row, parent), keys, false)
+        })?;
         self.table.check_count(parents)?;
         self.table.buckets.flush()
     }

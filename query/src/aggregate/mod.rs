@@ -6,6 +6,7 @@ mod buckets;
 pub mod cardinality;
 mod collect;
 mod date;
+mod direct;
 pub mod key;
 mod keyed;
 pub mod partial;
@@ -29,7 +30,7 @@ use crate::leaf::LeafError;
 use crate::leaf::scan::for_each_block;
 use crate::plan::Node;
 use crate::request::{
-    Agg, AggKind, BucketOrder, DateHistogramAgg, FiltersAgg, HistogramAgg, MetricAgg,
+    Agg, AggKind, BucketOrder, DateHistogramAgg, FiltersAgg, HistogramAgg, Metric, MetricAgg,
     PercentilesAgg, RangeAgg, TermsAgg,
 };
 pub use answer::answer;
@@ -208,7 +209,26 @@ pub fn collect(
     segment: Segment<'_>,
     rows: &RowSet,
 ) -> Result<Vec<Partial>, LeafError> {
-    let mut collectors = collectors(planned, segment, rows)?;
+    match segment {
+        Segment::Split(eval) => direct::collect_split(planned, eval, rows),
+        Segment::Live(..) => {
+            let planned: Vec<&Planned> = planned.iter().collect();
+            collect_blocks(&planned, segment, rows)
+        }
+    }
+}
+
+/// Collects aggregations by handing rows on in blocks.
+fn collect_blocks(
+    planned: &[&Planned],
+    segment: Segment<'_>,
+    rows: &RowSet,
+) -> Result<Vec<Partial>, LeafError> {
+    if planned.is_empty() {
+        return Ok(Vec::new());
+    }
+    let collectors = planned.iter().map(|p| collector(p, segment, rows));
+    let mut collectors = collectors.collect::<Result<Vec<_>, _>>()?;
     let mut block = Block::default();
     for_each_block(rows, segment.run(), |rows| {
         block.rows.clear();
@@ -222,6 +242,24 @@ pub fn collect(
         out.append(&mut collector.finish(1)?);
     }
     Ok(out)
+}
+
+/// The fields and the queries of aggregations.
+pub fn reads<'p>(planned: &'p [Planned], fields: &mut Vec<&'p str>, nodes: &mut Vec<&'p Node>) {
+    for plan in planned {
+        match &plan.kind {
+            Kind::Terms(agg) => fields.push(&agg.field),
+            Kind::Date(date) => fields.push(&date.agg.field),
+            Kind::Histogram(agg) => fields.push(&agg.field),
+            Kind::Range(agg, _) => fields.push(&agg.field),
+            Kind::Filter(node) => nodes.push(node),
+            Kind::Filters(_, list) => nodes.extend(list),
+            Kind::Metric(agg) => fields.push(&agg.field),
+            Kind::Percentiles(agg) => fields.push(&agg.field),
+            Kind::Cardinality(path) => fields.push(path),
+        }
+        reads(&plan.subs, fields, nodes);
+    }
 }
 
 fn collectors<'a>(
@@ -243,7 +281,7 @@ fn collector<'a>(
         Ok(Buckets::new(collectors(&planned.subs, segment, rows)?, run))
     };
     Ok(match &planned.kind {
-        Kind::Terms(agg) => Box::new(keyed::Terms::new(agg, field(&agg.field)?, nested()?, run)?),
+        Kind::Terms(agg) => Box::new(keyed::Terms::new(agg, field(&agg.field)?, nested()?, run)),
         Kind::Histogram(agg) => {
             Box::new(keyed::Histogram::new(agg, field(&agg.field)?, nested()?, run))
         }
@@ -263,8 +301,17 @@ fn collector<'a>(
             let passing = passing.collect::<Result<_, _>>()?;
             Box::new(slots::Filters::new(passing, agg.other.is_some(), nested()?))
         }
+        Kind::Metric(agg) if agg.metric == Metric::ValueCount => {
+            Box::new(values::ValueCount::new(agg, field(&agg.field)?, run))
+        }
         Kind::Metric(agg) => Box::new(values::Metrics::new(agg, field(&agg.field)?, run)),
         Kind::Percentiles(agg) => Box::new(values::Percentiles::new(field(&agg.field)?, run)),
-        Kind::Cardinality(path) => Box::new(values::Cardinality::new(field(path)?, run)?),
+        Kind::Cardinality(path) => {
+            let field = field(path)?;
+            match field.dict().cloned() {
+                Some(dict) => Box::new(values::OrdCardinality::new(dict, run)),
+                None => Box::new(values::Cardinality::new(field, run)),
+            }
+        }
     })
 }

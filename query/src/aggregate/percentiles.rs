@@ -1,23 +1,27 @@
-//! Below what do so many percent of the values lie? Exact for few values, a t-digest for many.
+//! Below what do so many percent of the values lie? Exact for few values, counted in bins for many.
 //!
-//! The digest follows T. Dunning's merging t-digest with the arcsine scale.
-
-use std::f64::consts::PI;
+//! A bin holds the doubles that share sign, exponent and the first ten bits of the fraction: it is
+//! at most a thousandth of its values wide, and adding up bins has no order.
 
 /// Up to so many values are kept as they are.
 const EXACT_VALUES_MAX: usize = 50_000;
-/// About twice the number of centroids of a digest.
-const COMPRESSION: f64 = 1000.0;
-/// Values that wait before they are merged into the centroids.
-const BUFFER_VALUES_MAX: usize = 10_000;
+/// Bits of the fraction that tell bins apart.
+const FRACTION_BITS: u32 = 10;
+/// Bins of one sign and exponent.
+const BLOCK_BINS: usize = 1 << FRACTION_BITS;
+/// Signs and exponents.
+const BLOCKS: usize = 1 << 12;
+/// Bits of a double that are below a bin.
+const SHIFT: u32 = 52 - FRACTION_BITS;
+const SIGN: u64 = 1 << 63;
 
 /// The distribution of numbers.
 #[derive(Clone, Debug)]
 pub enum Sketch {
     /// Every value.
     Exact(Vec<f64>),
-    /// Centroids.
-    Digest(Digest),
+    /// Counts.
+    Bins(Bins),
 }
 
 impl Default for Sketch {
@@ -27,12 +31,15 @@ impl Default for Sketch {
 }
 
 impl Sketch {
-    /// Adds a number.
-    pub fn add(&mut self, v: f64) {
+    /// Adds a number; tells how many bytes of memory it took.
+    pub fn add(&mut self, v: f64) -> usize {
         match self {
-            Sketch::Exact(values) if values.len() < EXACT_VALUES_MAX => values.push(v),
-            Sketch::Exact(_) => self.digest().add(v, 1.0),
-            Sketch::Digest(digest) => digest.add(v, 1.0),
+            Sketch::Exact(values) if values.len() < EXACT_VALUES_MAX => {
+                values.push(v);
+                size_of::<f64>()
+            }
+            Sketch::Exact(_) => self.bins().add(v, 1) + BLOCKS * size_of::<u16>(),
+            Sketch::Bins(bins) => bins.add(v, 1),
         }
     }
 
@@ -43,37 +50,33 @@ impl Sketch {
                 a.extend(b);
             }
             (_, Sketch::Exact(b)) => {
-                let digest = self.digest();
-                b.into_iter().for_each(|v| digest.add(v, 1.0));
+                let bins = self.bins();
+                b.into_iter().for_each(|v| {
+                    bins.add(v, 1);
+                });
             }
-            (_, Sketch::Digest(mut b)) => {
-                b.compress();
-                let digest = self.digest();
-                digest.min = digest.min.min(b.min);
-                digest.max = digest.max.max(b.max);
-                b.centroids.into_iter().for_each(|(mean, weight)| digest.push(mean, weight));
-                digest.compress();
-            }
+            (_, Sketch::Bins(b)) => self.bins().merge(&b),
         }
     }
 
-    fn digest(&mut self) -> &mut Digest {
+    fn bins(&mut self) -> &mut Bins {
         if let Sketch::Exact(values) = self {
-            let mut digest = Digest::default();
-            std::mem::take(values).into_iter().for_each(|v| digest.add(v, 1.0));
-            *self = Sketch::Digest(digest);
+            let mut bins = Bins::default();
+            std::mem::take(values).into_iter().for_each(|v| {
+                bins.add(v, 1);
+            });
+            *self = Sketch::Bins(bins);
         }
         match self {
-            Sketch::Digest(digest) => digest,
-            Sketch::Exact(_) => unreachable!("it was made a digest just above"),
+            Sketch::Bins(bins) => bins,
+            Sketch::Exact(_) => unreachable!("it was made bins just above"),
         }
     }
 
     /// Ready for questions.
     pub fn finish(&mut self) {
-        match self {
-            Sketch::Exact(values) => values.sort_unstable_by(f64::total_cmp),
-            Sketch::Digest(digest) => digest.compress(),
+        if let Sketch::Exact(values) = self {
+            values.sort_unstable_by(f64::total_cmp);
         }
     }
 
@@ -87,102 +90,121 @@ impl Sketch {
                 let (low, high) = (values[at.floor() as usize], values[at.ceil() as usize]);
                 Some(low + (high - low) * at.fract())
             }
-            Sketch::Digest(digest) => digest.quantile(share),
+            Sketch::Bins(bins) => bins.quantile(share),
         }
     }
 }
 
-/// A merging t-digest.
+/// How many values lie in each bin.
 #[derive(Clone, Debug)]
-pub struct Digest {
-    /// Mean and weight, rising once compressed.
-    centroids: Vec<(f64, f64)>,
-    /// How many of them are compressed.
-    settled: usize,
+pub struct Bins {
+    /// For each sign and exponent, rising: 1 + the position of its block, or 0.
+    places: Box<[u16]>,
+    blocks: Vec<Box<[u64]>>,
+    count: u64,
     min: f64,
     max: f64,
+    /// All values are whole numbers.
+    whole: bool,
 }
 
-impl Default for Digest {
+impl Default for Bins {
     fn default() -> Self {
-        Self { centroids: Vec::new(), settled: 0, min: f64::INFINITY, max: f64::NEG_INFINITY }
+        Self {
+            places: vec![0; BLOCKS].into(),
+            blocks: Vec::new(),
+            count: 0,
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+            whole: true,
+        }
     }
 }
 
-impl Digest {
-    fn add(&mut self, v: f64, weight: f64) {
+/// The number of a double's bin; bins rise with their values.
+fn bin_of(v: f64) -> u64 {
+    let bits = v.to_bits();
+    (if bits & SIGN == 0 { bits ^ SIGN } else { !bits }) >> SHIFT
+}
+
+/// The least value of a bin.
+fn edge(bin: u64) -> f64 {
+    let key = bin << SHIFT;
+    f64::from_bits(if key & SIGN == 0 { !key } else { key ^ SIGN })
+}
+
+impl Bins {
+    fn block(&mut self, at: usize) -> (&mut [u64], usize) {
+        let mut grown = 0;
+        if self.places[at] == 0 {
+            self.blocks.push(vec![0; BLOCK_BINS].into());
+            // There are no more than 2^12 blocks.
+            self.places[at] = self.blocks.len() as u16;
+            grown = BLOCK_BINS * size_of::<u64>();
+        }
+        (&mut self.blocks[usize::from(self.places[at]) - 1], grown)
+    }
+
+    fn add(&mut self, v: f64, times: u64) -> usize {
+        // The two zeros are one.
+        let v = v + 0.0;
+        self.count += times;
         self.min = self.min.min(v);
         self.max = self.max.max(v);
-        self.push(v, weight);
+        self.whole &= v.fract() == 0.0;
+        let bin = bin_of(v) as usize;
+        let (block, grown) = self.block(bin / BLOCK_BINS);
+        block[bin % BLOCK_BINS] += times;
+        grown
     }
 
-    fn push(&mut self, mean: f64, weight: f64) {
-        self.centroids.push((mean, weight));
-        if self.centroids.len() >= self.settled + BUFFER_VALUES_MAX {
-            self.compress();
+    fn merge(&mut self, other: &Bins) {
+        self.count += other.count;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.whole &= other.whole;
+        for (at, place) in other.places.iter().enumerate().filter(|(_, place)| **place > 0) {
+            let theirs = &other.blocks[usize::from(*place) - 1];
+            let (ours, _) = self.block(at);
+            ours.iter_mut().zip(theirs).for_each(|(a, b)| *a += b);
         }
-    }
-
-    fn compress(&mut self) {
-        if self.centroids.len() == self.settled {
-            return;
-        }
-        self.centroids.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let total: f64 = self.centroids.iter().map(|c| c.1).sum();
-        let scale =
-            |share: f64| COMPRESSION * (2.0 * share.clamp(0.0, 1.0) - 1.0).asin() / (2.0 * PI);
-        let mut out: Vec<(f64, f64)> = Vec::new();
-        let (mut before, mut limit) = (0.0, scale(0.0) + 1.0);
-        for (mean, weight) in self.centroids.drain(..) {
-            match out.last_mut() {
-                Some(last) if scale((before + last.1 + weight) / total) <= limit => {
-                    last.1 += weight;
-                    last.0 += (mean - last.0) * weight / last.1;
-                }
-                last => {
-                    if let Some(last) = last {
-                        before += last.1;
-                        limit = scale(before / total) + 1.0;
-                    }
-                    out.push((mean, weight));
-                }
-            }
-        }
-        self.settled = out.len();
-        self.centroids = out;
     }
 
     fn quantile(&self, share: f64) -> Option<f64> {
-        let total: f64 = self.centroids.iter().map(|c| c.1).sum();
-        let target = share * total;
-        let mut before = 0.0;
-        let (mut left_at, mut left) = (0.0, self.min);
-        for (mean, weight) in &self.centroids {
-            let middle = before + weight / 2.0;
-            if target <= middle {
-                let width = middle - left_at;
-                let part = if width > 0.0 { (target - left_at) / width } else { 1.0 };
-                return Some(left + (mean - left) * part);
+        let at = share * self.count.checked_sub(1)? as f64;
+        let mut before = 0u64;
+        for (number, place) in self.places.iter().enumerate().filter(|(_, place)| **place > 0) {
+            for (bin, count) in self.blocks[usize::from(*place) - 1].iter().enumerate() {
+                if *count > 0 && (before + count) as f64 > at {
+                    let bin = (number * BLOCK_BINS + bin) as u64;
+                    let (low, high) = (edge(bin), edge(bin + 1));
+                    let narrow = self.whole && high - low <= 1.0;
+                    // A narrow bin holds one whole number, at its end that is nearer to 0.
+                    let part = match narrow {
+                        true if low < 0.0 => return Some(low.ceil().clamp(self.min, self.max)),
+                        true => 0.0,
+                        false => (at - before as f64) / *count as f64,
+                    };
+                    return Some((low + (high - low) * part).clamp(self.min, self.max));
+                }
+                before += count;
             }
-            before += weight;
-            (left_at, left) = (middle, *mean);
         }
-        if self.centroids.is_empty() {
-            return None;
-        }
-        let width = total - left_at;
-        let part = if width > 0.0 { (target - left_at) / width } else { 1.0 };
-        Some(left + (self.max - left) * part)
+        Some(self.max)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn sketch(values: impl Iterator<Item = f64>) -> Sketch {
         let mut out = Sketch::default();
-        values.for_each(|v| out.add(v));
+        values.for_each(|v| {
+            out.add(v);
+        });
         out.finish();
         out
     }
@@ -194,6 +216,23 @@ mod tests {
             assert!((five.percentile(percent).unwrap() - want).abs() < 1e-9, "{percent}");
         }
         assert_eq!(sketch(std::iter::empty()).percentile(50.0), None);
+    }
+
+    #[test]
+    fn whole_numbers_stay_whole_however_many() {
+        let n = 120_000u64;
+        let many = sketch((0..n).map(|i| (i % 1000) as f64 - 300.0));
+        for (percent, want) in [(0.0, -300.0), (50.0, 199.0), (99.0, 689.0), (100.0, 699.0)] {
+            assert_eq!(many.percentile(percent), Some(want), "{percent}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_lies_in_its_bin(v in any::<f64>().prop_filter("no number", |v| v.is_finite())) {
+            let bin = bin_of(v + 0.0);
+            prop_assert!(edge(bin) <= v && v <= edge(bin + 1), "{v}");
+        }
     }
 
     #[test]

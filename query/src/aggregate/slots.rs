@@ -44,7 +44,7 @@ impl<'a> Ranges<'a> {
         }
     }
 
-    fn parse_new(&mut self, block: &Block) -> Result<(), LeafError> {
+    fn parse_new(&mut self, block: &Block) {
         let mut new: Vec<u64> = Vec::new();
         for (_, _, values) in self.values.of_pairs(block) {
             new.extend(values.iter().filter_map(|(_, v)| match v {
@@ -57,7 +57,7 @@ impl<'a> Ranges<'a> {
         let parsed = &mut self.parsed;
         self.values.field.texts(&new, |ord, text| {
             parsed.insert(ord, Timestamp::parse(text).map(|t| t.0 as f64 / 1e6));
-        })
+        });
     }
 }
 
@@ -65,7 +65,7 @@ impl Collector for Ranges<'_> {
     fn collect(&mut self, block: &Block) -> Result<(), LeafError> {
         self.values.load(block)?;
         if self.date {
-            self.parse_new(block)?;
+            self.parse_new(block);
         }
         let slots = self.ranges.len() as u32;
         for (row, parent, values) in self.values.of_pairs(block) {

@@ -1,37 +1,36 @@
 //! What number do a field's values make? Metrics, percentiles and cardinality.
 
-use hashbrown::HashMap;
+use hashbrown::HashSet;
+use index::read::{Column, Values};
 
-use super::cardinality::{Distinct, hash};
-use super::collect::{Block, BlockValues, Collector};
-use super::keyed::RawKey;
+use super::cardinality::{Distinct, hash_text};
+use super::collect::{Block, BlockValues, Collector, distinct, each_pair};
 use super::partial::Partial;
 use super::percentiles::Sketch;
-use super::source::FieldValues;
+use super::source::{Dict, FieldValues};
 use super::stats::Stats;
-use crate::leaf::scan::OrdSet;
 use crate::leaf::{LeafError, Run};
 use crate::request::{Metric, MetricAgg};
 
-/// `min`, `max`, `avg`, `sum`, `stats`, `extended_stats`, `value_count`.
-pub struct Metrics<'a> {
-    values: BlockValues<'a>,
-    stats: Vec<Stats>,
-    counts_all: bool,
-    missing: Option<f64>,
-    run: &'a Run,
+/// The most bits of a table of ordinals.
+const TABLE_BITS_MAX: usize = 1 << 26;
+
+/// The numbers of a field for blocks of rows, with their buffers.
+struct BlockNumbers<'a> {
+    field: FieldValues<'a>,
+    rows: Vec<u32>,
+    numbers: Values<f64>,
 }
 
-impl<'a> Metrics<'a> {
-    /// Over one segment.
-    pub fn new(agg: &MetricAgg, field: FieldValues<'a>, run: &'a Run) -> Self {
-        Self {
-            values: BlockValues::new(field),
-            stats: Vec::new(),
-            counts_all: agg.metric == Metric::ValueCount,
-            missing: agg.missing,
-            run,
-        }
+impl<'a> BlockNumbers<'a> {
+    fn new(field: FieldValues<'a>) -> Self {
+        Self { field, rows: Vec::new(), numbers: Values::default() }
+    }
+
+    fn load(&mut self, block: &Block) -> Result<&Values<f64>, LeafError> {
+        distinct(&block.rows, &mut self.rows);
+        self.field.load_numbers(&self.rows, &mut self.numbers)?;
+        Ok(&self.numbers)
     }
 }
 
@@ -49,20 +48,65 @@ fn at<'v, T: Default + Clone>(
     Ok(&mut list[parent as usize])
 }
 
+/// `min`, `max`, `avg`, `sum`, `stats`, `extended_stats`.
+pub struct Metrics<'a> {
+    values: BlockNumbers<'a>,
+    stats: Vec<Stats>,
+    missing: Option<f64>,
+    run: &'a Run,
+}
+
+impl<'a> Metrics<'a> {
+    /// Over one segment.
+    pub fn new(agg: &MetricAgg, field: FieldValues<'a>, run: &'a Run) -> Self {
+        let values = BlockNumbers::new(field);
+        Self { values, stats: Vec::new(), missing: agg.missing, run }
+    }
+}
+
 impl Collector for Metrics<'_> {
+    fn collect(&mut self, block: &Block) -> Result<(), LeafError> {
+        let (stats, missing, run) = (&mut self.stats, self.missing, self.run);
+        each_pair(block, self.values.load(block)?, |_, parent, numbers| {
+            let stats = at(stats, parent, run)?;
+            numbers.iter().for_each(|number| stats.add(*number));
+            if let (true, Some(missing)) = (numbers.is_empty(), missing) {
+                stats.add(missing);
+            }
+            Ok(())
+        })
+    }
+
+    fn finish(&mut self, parents: usize) -> Result<Vec<Partial>, LeafError> {
+        self.stats.resize(parents, Stats::default());
+        Ok(std::mem::take(&mut self.stats).into_iter().map(Partial::Stats).collect())
+    }
+}
+
+/// `value_count`: values of every kind.
+pub struct ValueCount<'a> {
+    values: BlockValues<'a>,
+    stats: Vec<Stats>,
+    missing: Option<f64>,
+    run: &'a Run,
+}
+
+impl<'a> ValueCount<'a> {
+    /// Over one segment.
+    pub fn new(agg: &MetricAgg, field: FieldValues<'a>, run: &'a Run) -> Self {
+        debug_assert!(agg.metric == Metric::ValueCount);
+        let values = BlockValues::new(field);
+        Self { values, stats: Vec::new(), missing: agg.missing, run }
+    }
+}
+
+impl Collector for ValueCount<'_> {
     fn collect(&mut self, block: &Block) -> Result<(), LeafError> {
         self.values.load(block)?;
         for (_, parent, values) in self.values.of_pairs(block) {
             let stats = at(&mut self.stats, parent, self.run)?;
-            let before = stats.count;
-            for (_, value) in values {
-                match value.number() {
-                    Some(number) => stats.add(number),
-                    None if self.counts_all => stats.count += 1,
-                    None => {}
-                }
-            }
-            if let (true, Some(missing)) = (stats.count == before, self.missing) {
+            stats.count += values.len() as u64;
+            if let (true, Some(missing)) = (values.is_empty(), self.missing) {
                 stats.add(missing);
             }
         }
@@ -77,7 +121,7 @@ impl Collector for Metrics<'_> {
 
 /// `percentiles`.
 pub struct Percentiles<'a> {
-    values: BlockValues<'a>,
+    values: BlockNumbers<'a>,
     sketches: Vec<Sketch>,
     run: &'a Run,
 }
@@ -85,22 +129,20 @@ pub struct Percentiles<'a> {
 impl<'a> Percentiles<'a> {
     /// Over one segment.
     pub fn new(field: FieldValues<'a>, run: &'a Run) -> Self {
-        Self { values: BlockValues::new(field), sketches: Vec::new(), run }
+        Self { values: BlockNumbers::new(field), sketches: Vec::new(), run }
     }
 }
 
 impl Collector for Percentiles<'_> {
     fn collect(&mut self, block: &Block) -> Result<(), LeafError> {
-        self.values.load(block)?;
-        let mut kept = 0;
-        for (_, parent, values) in self.values.of_pairs(block) {
-            let sketch = at(&mut self.sketches, parent, self.run)?;
-            for number in values.iter().filter_map(|(_, v)| v.number()) {
-                kept += usize::from(matches!(sketch, Sketch::Exact(_)));
-                sketch.add(number);
-            }
-        }
-        self.run.charge(kept * size_of::<f64>())
+        let (sketches, run) = (&mut self.sketches, self.run);
+        let mut grown = 0;
+        each_pair(block, self.values.load(block)?, |_, parent, numbers| {
+            let sketch = at(sketches, parent, run)?;
+            numbers.iter().for_each(|number| grown += sketch.add(*number));
+            Ok(())
+        })?;
+        self.run.charge(grown)
     }
 
     fn finish(&mut self, parents: usize) -> Result<Vec<Partial>, LeafError> {
@@ -111,77 +153,131 @@ impl Collector for Percentiles<'_> {
 
 /// `cardinality`.
 pub struct Cardinality<'a> {
-    values: BlockValues<'a>,
+    field: FieldValues<'a>,
+    rows: Vec<u32>,
+    hashes: Vec<(u32, u64)>,
+    values: Values<u64>,
     distinct: Vec<Distinct>,
-    /// The ordinals of the first bucket above, where strings have a dictionary.
-    first: Option<OrdSet>,
-    /// Buckets above by ordinal, otherwise.
-    ords: HashMap<(u64, u32), ()>,
     run: &'a Run,
 }
 
 impl<'a> Cardinality<'a> {
     /// Over one segment.
-    ///
-    /// # Errors
-    /// The memory limit is reached.
-    pub fn new(field: FieldValues<'a>, run: &'a Run) -> Result<Self, LeafError> {
-        run.charge(field.terms().unwrap_or(0) / 8)?;
-        Ok(Self {
-            first: field.ord_set(),
-            values: BlockValues::new(field),
-            distinct: Vec::new(),
-            ords: HashMap::new(),
-            run,
-        })
+    pub fn new(field: FieldValues<'a>, run: &'a Run) -> Self {
+        let (rows, hashes, values) = (Vec::new(), Vec::new(), Values::default());
+        Self { field, rows, hashes, values, distinct: Vec::new(), run }
     }
 }
 
 impl Collector for Cardinality<'_> {
     fn collect(&mut self, block: &Block) -> Result<(), LeafError> {
-        self.values.load(block)?;
+        distinct(&block.rows, &mut self.rows);
+        self.field.load_hashes(&self.rows, &mut self.hashes)?;
+        self.values.rows.clear();
+        self.values.values.clear();
+        self.values.rows.extend(self.hashes.iter().map(|h| h.0));
+        self.values.values.extend(self.hashes.iter().map(|h| h.1));
+        let (sets, run) = (&mut self.distinct, self.run);
         let mut grown = 0;
-        for (_, parent, values) in self.values.of_pairs(block) {
-            for (_, value) in values {
-                let hash = match (RawKey::from(*value), &mut self.first) {
-                    (RawKey::Ord(ord), Some(first)) if parent == 0 => {
-                        first.insert(ord);
-                        continue;
-                    }
-                    (RawKey::Ord(ord), _) => {
-                        grown += 24 * usize::from(self.ords.insert((ord, parent), ()).is_none());
-                        continue;
-                    }
-                    (RawKey::Bool(v), _) => hash(1, &[u8::from(v)]),
-                    (RawKey::Int(v), _) => hash(2, &v.to_le_bytes()),
-                    (RawKey::Float(bits), _) => hash(3, &bits.to_le_bytes()),
-                    (RawKey::Time(ns), _) => hash(4, &ns.to_le_bytes()),
-                    (RawKey::Missing, _) => continue,
-                };
-                grown += 12 * usize::from(at(&mut self.distinct, parent, self.run)?.add(hash));
-            }
-        }
+        each_pair(block, &self.values, |_, parent, hashes| {
+            let set = at(sets, parent, run)?;
+            hashes.iter().for_each(|hash| grown += 12 * usize::from(set.add(*hash)));
+            Ok(())
+        })?;
         self.run.charge(grown)
     }
 
     fn finish(&mut self, parents: usize) -> Result<Vec<Partial>, LeafError> {
         self.distinct.resize(parents, Distinct::default());
-        let mut pairs: Vec<(u64, u32)> = self.ords.drain().map(|(pair, ())| pair).collect();
-        if let Some(first) = &self.first {
-            pairs.extend(first.iter().map(|ord| (ord, 0)));
-        }
-        self.run.charge(pairs.len() * 40)?;
-        pairs.sort_unstable();
-        let mut ords: Vec<u64> = pairs.iter().map(|p| p.0).collect();
-        ords.dedup();
-        let mut pairs = pairs.into_iter().peekable();
-        let distinct = &mut self.distinct;
-        self.values.field.texts(&ords, |ord, text| {
-            let hash = hash(5, text.as_bytes());
-            while let Some((_, parent)) = pairs.next_if(|p| p.0 == ord) {
-                distinct[parent as usize].add(hash);
+        Ok(std::mem::take(&mut self.distinct).into_iter().map(Partial::Distinct).collect())
+    }
+}
+
+/// `cardinality` of strings with a dictionary: the ordinals are noted, their texts hashed once.
+pub struct OrdCardinality<'a> {
+    dict: Dict,
+    rows: Vec<u32>,
+    ords: Values<u32>,
+    /// A bit for each bucket above and ordinal, as far as it goes.
+    seen: Vec<u64>,
+    /// Ordinals and buckets above beyond that.
+    more: HashSet<(u32, u32)>,
+    run: &'a Run,
+}
+
+impl<'a> OrdCardinality<'a> {
+    /// Over one split.
+    pub fn new(dict: Dict, run: &'a Run) -> Self {
+        let (rows, ords) = (Vec::new(), Values::default());
+        Self { dict, rows, ords, seen: Vec::new(), more: HashSet::new(), run }
+    }
+
+    fn words(&self) -> usize {
+        self.dict.dictionary.len().div_ceil(64)
+    }
+
+    fn note(&mut self, parent: u32, ord: u32) -> Result<(), LeafError> {
+        let words = self.words();
+        let end = words.saturating_mul(parent as usize + 1);
+        if end > TABLE_BITS_MAX / 64 {
+            if self.more.insert((ord, parent)) {
+                self.run.charge(12)?;
             }
-        })?;
-        Ok(std::mem::take(distinct).into_iter().map(Partial::Distinct).collect())
+            return Ok(());
+        }
+        if end > self.seen.len() {
+            self.run.charge((end - self.seen.len()) * 8)?;
+            self.seen.resize(end, 0);
+        }
+        if let Some(word) = self.seen.get_mut(parent as usize * words + ord as usize / 64) {
+            *word |= 1 << (ord % 64);
+        }
+        Ok(())
+    }
+}
+
+impl Collector for OrdCardinality<'_> {
+    fn collect(&mut self, block: &Block) -> Result<(), LeafError> {
+        distinct(&block.rows, &mut self.rows);
+        let mut ords = std::mem::take(&mut self.ords);
+        ords.rows.clear();
+        ords.values.clear();
+        Column::ords(&self.dict.column, &self.rows, &mut ords)?;
+        let done = each_pair(block, &ords, |_, parent, ords| {
+            ords.iter().try_for_each(|ord| self.note(parent, *ord))
+        });
+        self.ords = ords;
+        done
+    }
+
+    fn finish(&mut self, parents: usize) -> Result<Vec<Partial>, LeafError> {
+        let dictionary = &self.dict.dictionary;
+        self.run.charge(dictionary.len() * 8)?;
+        // 0 stands for a text that was not hashed yet.
+        let mut hashes = vec![0u64; dictionary.len()];
+        let mut hash = |ord: u32| match hashes.get_mut(ord as usize) {
+            Some(hash) if *hash != 0 => *hash,
+            Some(hash) => {
+                *hash = hash_text(dictionary.get(ord));
+                *hash
+            }
+            None => hash_text(dictionary.get(ord)),
+        };
+        let mut out = vec![Distinct::default(); parents];
+        let mut grown = 0;
+        let words = self.words().max(1);
+        for (at, word) in self.seen.iter().enumerate().filter(|(_, word)| **word != 0) {
+            let Some(set) = out.get_mut(at / words) else { continue };
+            for bit in (0..64).filter(|bit| word >> bit & 1 == 1) {
+                grown += 12 * usize::from(set.add(hash((at % words * 64) as u32 + bit)));
+            }
+        }
+        for (ord, parent) in &self.more {
+            if let Some(set) = out.get_mut(*parent as usize) {
+                grown += 12 * usize::from(set.add(hash(*ord)));
+            }
+        }
+        self.run.charge(grown)?;
+        Ok(out.into_iter().map(Partial::Distinct).collect())
     }
 }

@@ -34,7 +34,7 @@ impl FieldType {
 
     /// The widest type of a field's values; `None` when all are null.
     fn of(field: &FieldInfo, text_fields: &[String]) -> Option<Self> {
-        let text = field.text || text_fields.contains(&field.path);
+        let text = text_fields.contains(&field.path);
         if field.path == TIMESTAMP_FIELD {
             return Some(FieldType::Date);
         }

@@ -2,12 +2,16 @@
 //!
 //! Every step is told which rows are still open and looks only at those.
 
-use index::read::{FieldInfo, RowSet, SplitReader, TokenClass};
-use model::record::{TIMESTAMP_FIELD, Value};
-use model::time::TimeRange;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use index::read::{Column, ColumnKind, FieldInfo, RowSet, SplitReader};
+use model::record::{TIMESTAMP_FIELD, Value};
+use model::time::{TimeRange, Timestamp};
+
+use super::column::Memo;
 use super::run::{LeafError, Run};
-use super::scan::for_each_block;
+use super::scan::{for_each_block, times_of};
 use crate::ast::Target;
 use crate::plan::{BoolNode, FieldNode, IndexPatterns, Node, glob};
 use crate::test::{Kind, ValueTest, View};
@@ -17,10 +21,12 @@ use crate::test::{Kind, ValueTest, View};
 pub struct SplitEval<'a> {
     /// The open split.
     pub reader: &'a SplitReader,
-    /// Paths of the text fields by the settings; a split may keep more fields as texts.
+    /// Paths of the text fields by the settings.
     pub text_fields: &'a [String],
     /// The search.
     pub run: &'a Run,
+    /// What is known of its tests in this split.
+    pub memo: &'a Memo,
 }
 
 impl<'a> SplitEval<'a> {
@@ -34,11 +40,87 @@ impl<'a> SplitEval<'a> {
         time: TimeRange,
         indexes: &IndexPatterns,
     ) -> Result<RowSet, LeafError> {
-        let mut within = RowSet::range(self.reader.docs(), self.reader.rows_in(time));
-        if !indexes.is_all() {
-            within = self.index_rows(|name| indexes.matches(name), &within)?;
+        let within = RowSet::range(self.reader.docs(), self.reader.rows_in(time)?);
+        self.prefetch((&[node], indexes), &[], &within)?;
+        self.matching_of(node, indexes, &within)
+    }
+
+    /// The rows of `within` of these indexes that match.
+    ///
+    /// # Errors
+    /// The split cannot be read, or the search was stopped.
+    pub fn matching_of(
+        &self,
+        node: &Node,
+        indexes: &IndexPatterns,
+        within: &RowSet,
+    ) -> Result<RowSet, LeafError> {
+        if indexes.is_all() {
+            return self.rows(node, within);
         }
+        let within = self.index_rows(|name| indexes.matches(name), within)?;
         self.rows(node, &within)
+    }
+
+    /// Has read, in one wave, what queries and these fields need for the rows.
+    ///
+    /// # Errors
+    /// The split cannot be read.
+    pub fn prefetch(
+        &self,
+        (nodes, indexes): (&[&Node], &IndexPatterns),
+        fields: &[&str],
+        within: &RowSet,
+    ) -> Result<(), LeafError> {
+        if within.is_empty() {
+            return Ok(());
+        }
+        let mut wanted = Wanted::default();
+        let names = self.reader.indexes();
+        wanted.indexes =
+            !indexes.is_all() && !names.iter().all(|name| indexes.matches(name.as_str()));
+        nodes.iter().for_each(|node| self.add_paths(node, &mut wanted));
+        for path in fields {
+            match *path {
+                TIMESTAMP_FIELD => {}
+                "_index" => wanted.indexes = true,
+                path => wanted.paths.extend(self.resolve(path).map(|(info, _)| &*info.path)),
+            }
+        }
+        let mut columns = Vec::new();
+        if wanted.indexes {
+            columns.push(self.reader.index_column()?);
+        }
+        for path in wanted.paths {
+            columns.extend(self.reader.columns(path)?);
+        }
+        let columns: Vec<&Column> = columns.iter().map(Arc::as_ref).collect();
+        Ok(self.reader.prefetch(&columns, within)?)
+    }
+
+    /// Adds the columns that a query reads.
+    fn add_paths(&self, node: &Node, out: &mut Wanted<'a>) {
+        let fields = self.reader.fields().iter();
+        match node {
+            Node::All | Node::None | Node::Time(_) | Node::TimeText(_) | Node::Ids(_) => {}
+            Node::Index(_) | Node::IndexText(_) => out.indexes = true,
+            Node::Bool(b) => {
+                let parts = b.must.iter().chain(&b.should).chain(&b.must_not);
+                parts.for_each(|part| self.add_paths(part, out));
+            }
+            Node::Field(field) => match &field.target {
+                Target::Path(path) => {
+                    out.paths.extend(self.resolve(path).map(|(info, _)| &*info.path));
+                }
+                Target::Pattern(pattern) => {
+                    out.paths.extend(fields.map(|i| &*i.path).filter(|path| glob(pattern, path)));
+                }
+                Target::Any => {
+                    let read = fields.filter(|info| any_looks_at(info, &field.test));
+                    out.paths.extend(read.map(|info| &*info.path));
+                }
+            },
+        }
     }
 
     /// The rows of `within` that match.
@@ -56,7 +138,7 @@ impl<'a> SplitEval<'a> {
             Node::None => Ok(none()),
             Node::Time(range) => {
                 let mut out = within.clone();
-                out.clip(if range.is_empty() { 0..0 } else { self.reader.rows_in(*range) });
+                out.clip(if range.is_empty() { 0..0 } else { self.reader.rows_in(*range)? });
                 Ok(out)
             }
             Node::TimeText(test) => self.time_text_rows(test, within),
@@ -118,28 +200,20 @@ impl<'a> SplitEval<'a> {
         if wanted.iter().all(|w| *w) {
             return Ok(within.clone());
         }
-        let mut out = RowSet::none(within.docs());
         if !wanted.contains(&true) {
-            return Ok(out);
+            return Ok(RowSet::none(within.docs()));
         }
-        for_each_block(within, self.run, |rows| {
-            for row in rows {
-                let ord = self.reader.index_ord(*row) as usize;
-                if wanted.get(ord).copied().unwrap_or(false) {
-                    out.insert(*row);
-                }
-            }
-            Ok(())
-        })?;
-        Ok(out)
+        Ok(self.reader.index_column()?.rows_with_ords(&wanted, within)?)
     }
 
     fn time_text_rows(&self, test: &ValueTest, within: &RowSet) -> Result<RowSet, LeafError> {
         let mut out = RowSet::none(within.docs());
+        let mut times = Vec::new();
         for_each_block(within, self.run, |rows| {
-            for row in rows {
-                let text = self.reader.timestamp(*row).rfc3339();
-                if test.matches(Value::Str(&text), View::Column) {
+            times.clear();
+            times_of(self.reader, rows, &mut times)?;
+            for (row, ns) in rows.iter().zip(&times) {
+                if test.matches(Value::Str(&Timestamp(*ns).rfc3339()), View::Column) {
                     out.insert(*row);
                 }
             }
@@ -199,22 +273,14 @@ impl<'a> SplitEval<'a> {
         (test, view): (&ValueTest, View),
         within: &RowSet,
     ) -> Result<RowSet, LeafError> {
-        self.run.check()?;
         let mut out = RowSet::none(within.docs());
-        if info.text
-            && let Some(at) = self.text_position(&info.path)
-        {
-            out = self.text_rows(at, (test, view), within)?;
-        }
+        let mut open = within.clone();
         for column in self.reader.columns(&info.path)? {
-            out.or(&self.column_rows(&info.path, &column, (test, view), within)?);
+            let found = self.column_rows((info, &column), (test, view), &open)?;
+            open.and_not(&found);
+            out.or(&found);
         }
         Ok(out)
-    }
-
-    /// Position of a text field in the split.
-    pub fn text_position(&self, path: &str) -> Option<usize> {
-        self.reader.text_fields().iter().position(|p| p == path)
     }
 
     /// The rows of `within` in which a value of any field passes.
@@ -224,58 +290,53 @@ impl<'a> SplitEval<'a> {
         }
         let mut out = RowSet::none(within.docs());
         let mut open = within.clone();
-        for (at, path) in self.reader.text_fields().iter().enumerate() {
-            let view = view_of(self.text_fields, path);
-            let found = self.text_rows(at, (test, view), &open)?;
-            open.and_not(&found);
-            out.or(&found);
-        }
-        let found = self.any_column_rows(test, &open)?;
-        open.and_not(&found);
-        out.or(&found);
-        let (numbers, bools) = (test.wants_numbers(), test.wants_bools());
         for info in self.reader.fields() {
-            let wanted = numbers && info.ints + info.floats > 0 || bools && info.bools > 0;
-            if !wanted || info.path == TIMESTAMP_FIELD {
-                continue;
-            }
-            for column in self.reader.columns(&info.path)? {
-                if !matches!(column, tantivy_columnar::DynamicColumn::Str(_)) {
-                    let found =
-                        self.column_rows(&info.path, &column, (test, View::Column), &open)?;
-                    open.and_not(&found);
-                    out.or(&found);
+            for (column, view) in self.any_columns(info, test)? {
+                if open.is_empty() {
+                    return Ok(out);
                 }
+                let found = self.column_rows((info, &column), (test, view), &open)?;
+                open.and_not(&found);
+                out.or(&found);
             }
         }
         Ok(out)
     }
 
-    fn any_column_rows(&self, test: &ValueTest, within: &RowSet) -> Result<RowSet, LeafError> {
-        let class = TokenClass::Columns;
-        if let Some(rows) = self.exact(class, (test.kind(), View::Column), within)? {
-            return Ok(rows);
+    /// The columns of a field that a test of any field looks at.
+    fn any_columns(
+        &self,
+        info: &FieldInfo,
+        test: &ValueTest,
+    ) -> Result<Vec<(Arc<Column>, View)>, LeafError> {
+        if !any_looks_at(info, test) {
+            return Ok(Vec::new());
         }
-        let mut open = match self.candidates(class, test.kind(), within)? {
-            Some(rows) => rows,
-            None => within.clone(),
+        let view = view_of(self.text_fields, &info.path);
+        let looked_at = |column: &Arc<Column>| match column.kind() {
+            ColumnKind::Dict | ColumnKind::Text => true,
+            ColumnKind::Int | ColumnKind::Float => test.wants_numbers(),
+            ColumnKind::Bool => test.wants_bools(),
         };
-        let mut out = RowSet::none(within.docs());
-        for info in self.reader.fields() {
-            if info.text || info.strings == 0 || info.path == TIMESTAMP_FIELD || open.is_empty() {
-                continue;
-            }
-            for column in self.reader.columns(&info.path)? {
-                if matches!(column, tantivy_columnar::DynamicColumn::Str(_)) {
-                    let found =
-                        self.column_rows(&info.path, &column, (test, View::Column), &open)?;
-                    open.and_not(&found);
-                    out.or(&found);
-                }
-            }
-        }
-        Ok(out)
+        let columns = self.reader.columns(&info.path)?.into_iter();
+        Ok(columns.filter(looked_at).map(|column| (column, view)).collect())
     }
+}
+
+/// What a search reads of a split.
+#[derive(Default)]
+struct Wanted<'a> {
+    indexes: bool,
+    paths: BTreeSet<&'a str>,
+}
+
+/// Whether a test of any field looks at values of this one.
+fn any_looks_at(info: &FieldInfo, test: &ValueTest) -> bool {
+    let numbers = test.wants_numbers() && info.ints + info.floats > 0;
+    let bools = test.wants_bools() && info.bools > 0;
+    (info.strings > 0 || numbers || bools)
+        && info.path != TIMESTAMP_FIELD
+        && !matches!(test.kind(), Kind::Exists)
 }
 
 /// How the strings of a path are looked at.

@@ -23,14 +23,6 @@ pub enum LeafError {
     /// The split cannot be read; the search goes on without it.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// A column of the split cannot be read; the search goes on without it.
-    #[error("column `{path}`: {source}")]
-    Column {
-        /// Which.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
     /// The search itself fails.
     #[error(transparent)]
     Query(#[from] QueryError),

@@ -1,71 +1,208 @@
-//! Which rows of a text field pass a test? By tokens where they are enough, else by the texts.
+//! Which rows of a column of texts pass a test? By templates and slots where they are enough,
+//! else by the texts.
 //!
-//! Knows neither columns nor combinations of queries.
+//! Knows neither dictionaries nor combinations of queries.
 
-use index::read::{RowSet, TokenClass};
+use index::read::{Column, RowSet, Templates, Verdict};
 use model::record::Value;
-use model::token::{fold, is_token_char};
 
-use super::column::is_exact;
-use super::rows::SplitEval;
+use super::plan::{Look, TextPlan};
+use super::rows::{AtLeast, SplitEval};
 use super::run::LeafError;
 use super::scan::BLOCK_ROWS;
-use crate::test::compare::literal_text;
-use crate::test::{Kind, Pattern, ValueTest, View};
+use super::templates::{Known, Template};
+use crate::test::{ValueTest, View};
 
 /// Below this many rows the texts are read at once.
-const FEW_ROWS: u32 = 256;
+const FEW_ROWS: u32 = 64;
 
-/// What the tokens tell of a test.
-struct Known {
-    /// These rows pass.
-    sure: Option<RowSet>,
-    /// No others can; `None` means any can.
-    maybe: Option<RowSet>,
+/// A column with the test that its texts are asked.
+#[derive(Clone, Copy)]
+pub(crate) struct TextTest<'t> {
+    pub(crate) column: &'t Column,
+    pub(crate) test: &'t ValueTest,
+    pub(crate) view: View,
+}
+
+/// Plans a test for a column of texts.
+pub(crate) fn plan_texts(
+    column: &Column,
+    test: &ValueTest,
+    view: View,
+) -> Result<TextPlan, LeafError> {
+    let templates = column.templates()?;
+    let list: Vec<Template<'_>> = (0..templates.len() as u32)
+        .map(|id| match id {
+            Templates::RAW => Template::raw(),
+            id => Template::new(templates.pieces(id)),
+        })
+        .collect();
+    Ok(TextPlan::new(&list, test, view))
+}
+
+/// How many texts pass, when the templates alone tell.
+pub(crate) fn count_texts(plan: &TextPlan, templates: &Templates) -> Option<u64> {
+    let mut sum = 0u64;
+    for (id, known) in (0u32..).zip(&plan.known) {
+        match (known, templates.count(id)) {
+            (Known::None, _) | (_, 0) => {}
+            (Known::All, count) => sum += count,
+            (Known::Slots | Known::Read, _) => return None,
+        }
+    }
+    Some(sum)
 }
 
 impl SplitEval<'_> {
-    /// The rows of `within` in which one text of the field passes.
+    /// The rows of `within` in which one text of the column passes.
     pub(crate) fn text_rows(
         &self,
-        text_field: usize,
-        (test, view): (&ValueTest, View),
+        asked: TextTest<'_>,
+        plan: &TextPlan,
         within: &RowSet,
     ) -> Result<RowSet, LeafError> {
         if within.is_empty() {
             return Ok(within.clone());
         }
-        let class = TokenClass::Text(text_field);
-        let known = self.known(class, (test.kind(), view), within)?;
-        let mut out = known.sure.unwrap_or_else(|| RowSet::none(within.docs()));
-        out.and(within);
-        let mut open = known.maybe.unwrap_or_else(|| within.clone());
-        open.and(within);
-        open.and_not(&out);
-        if !open.is_empty() {
-            let passing =
-                self.read_texts(text_field, &open, |text| test.matches(Value::Str(text), view))?;
-            out.or(&passing);
+        self.run.check()?;
+        let column = asked.column;
+        let none = || RowSet::none(within.docs());
+        if plan.known.iter().all(|known| *known == Known::None) {
+            return Ok(none());
         }
+        let (mut out, mut open) = by_template(column, plan, within, |known| match known {
+            Known::None => Verdict::None,
+            Known::All => Verdict::All,
+            Known::Slots | Known::Read => Verdict::Maybe,
+        })?;
+        if open.is_empty() {
+            return Ok(out);
+        }
+        if !plan.parts.is_empty() {
+            out.or(&self.combined_rows(asked, plan, &open)?);
+            return Ok(out);
+        }
+        let Some(look) = plan.look.as_ref().filter(|_| plan.known.contains(&Known::Slots)) else {
+            let open = self.narrowed(column, plan, open)?;
+            out.or(&self.passing_texts(asked, &open)?);
+            return Ok(out);
+        };
+        let mut read = none();
+        if plan.known.contains(&Known::Read) {
+            (_, read) = by_template(column, plan, &open, |known| match known {
+                Known::Read => Verdict::Maybe,
+                _ => Verdict::None,
+            })?;
+            open.and_not(&read);
+        }
+        if !open.is_empty() {
+            out.or(&self.look(column, look, &open)?);
+        }
+        let read = self.narrowed(column, plan, read)?;
+        out.or(&self.passing_texts(asked, &read)?);
         Ok(out)
     }
 
-    /// The rows with a text that passes, by reading the texts.
-    pub(crate) fn read_texts(
+    /// Where several tests are asked of one text. A part that must be read is read under the whole
+    /// test, which is no less: a text that passes it counts for the part.
+    fn combined_rows(
         &self,
-        text_field: usize,
-        rows: &RowSet,
-        passes: impl Fn(&str) -> bool,
+        asked: TextTest<'_>,
+        plan: &TextPlan,
+        within: &RowSet,
     ) -> Result<RowSet, LeafError> {
+        if plan.minimum == 1 {
+            let (mut open, mut out) = (within.clone(), RowSet::none(within.docs()));
+            for part in &plan.parts {
+                let found = self.text_rows(asked, part, &open)?;
+                open.and_not(&found);
+                out.or(&found);
+            }
+            return Ok(out);
+        }
+        let mut found = if plan.minimum == plan.parts.len() {
+            let mut open = within.clone();
+            for part in &plan.parts {
+                open = self.text_rows(asked, part, &open)?;
+            }
+            open
+        } else {
+            let mut counter = AtLeast::new(plan.minimum, within.docs());
+            for part in &plan.parts {
+                counter.add(&self.text_rows(asked, part, within)?);
+            }
+            counter.finish()
+        };
+        if !asked.column.is_single() {
+            // The parts may have passed for different texts of a row.
+            found = self.passing_texts(asked, &found)?;
+        }
+        Ok(found)
+    }
+
+    fn look(&self, column: &Column, look: &Look, within: &RowSet) -> Result<RowSet, LeafError> {
+        self.run.check()?;
+        Ok(match look {
+            Look::Token(token) => column.rows_with_slot_token(token, within)?,
+            Look::Fragment(text, fold) => column.rows_with_slot_fragment(text, *fold, within)?,
+        })
+    }
+
+    /// The rows of `open`, whose texts must be read, that can pass.
+    fn narrowed(
+        &self,
+        column: &Column,
+        plan: &TextPlan,
+        mut open: RowSet,
+    ) -> Result<RowSet, LeafError> {
+        for look in plan.narrow.iter().filter(|look| look.is_in_slots_only()) {
+            if open.count() < FEW_ROWS {
+                return Ok(open);
+            }
+            open = self.look(column, look, &open)?;
+        }
+        let raw = Templates::RAW as usize;
+        let mut others = plan.narrow.iter().filter(|look| !look.is_in_slots_only()).peekable();
+        if others.peek().is_none()
+            || open.count() < FEW_ROWS
+            || plan.known.get(raw) != Some(&Known::Read)
+        {
+            return Ok(open);
+        }
+        // Texts that are kept whole have all of it in what counts as their slot.
+        let verdict = |wanted: bool| if wanted { Verdict::Maybe } else { Verdict::None };
+        let verdicts: Vec<Verdict> = (0..plan.known.len()).map(|id| verdict(id == raw)).collect();
+        let (_, mut whole) = column.rows_by_template(&verdicts, &open)?;
+        if whole.is_empty() {
+            return Ok(open);
+        }
+        let (_, mut rest) = by_template_numbered(column, plan, &open, |id, known| {
+            verdict(id != raw && known == Known::Read)
+        })?;
+        for look in others {
+            if whole.is_empty() {
+                break;
+            }
+            whole = self.look(column, look, &whole)?;
+        }
+        rest.or(&whole);
+        Ok(rest)
+    }
+
+    /// The rows with a text that passes, by reading the texts.
+    fn passing_texts(&self, asked: TextTest<'_>, rows: &RowSet) -> Result<RowSet, LeafError> {
         let mut out = RowSet::none(rows.docs());
+        if rows.is_empty() {
+            return Ok(out);
+        }
         let mut seen = 0usize;
         let mut stopped = Ok(());
-        self.reader.for_each_text(text_field, rows, &mut |row, text| {
+        asked.column.for_each_text(rows, &mut |row, text| {
             seen += 1;
             if seen.is_multiple_of(BLOCK_ROWS) {
                 stopped = self.run.check();
             }
-            if !out.contains(row) && passes(text) {
+            if !out.contains(row) && asked.test.matches(Value::Str(text), asked.view) {
                 out.insert(row);
             }
             stopped.is_ok()
@@ -73,103 +210,24 @@ impl SplitEval<'_> {
         stopped?;
         Ok(out)
     }
-
-    fn known(
-        &self,
-        class: TokenClass,
-        (kind, view): (&Kind, View),
-        within: &RowSet,
-    ) -> Result<Known, LeafError> {
-        if let Some(rows) = self.exact(class, (kind, view), within)? {
-            return Ok(Known { maybe: Some(rows.clone()), sure: Some(rows) });
-        }
-        if within.count() < FEW_ROWS {
-            return Ok(Known { sure: None, maybe: None });
-        }
-        match kind {
-            Kind::Pattern(pattern) if view == View::Text => {
-                self.pattern(class, kind, pattern, within)
-            }
-            _ => Ok(Known { sure: None, maybe: self.candidates(class, kind, within)? }),
-        }
-    }
-
-    /// The rows that pass, where the tokens alone decide.
-    pub(crate) fn exact(
-        &self,
-        class: TokenClass,
-        (kind, view): (&Kind, View),
-        within: &RowSet,
-    ) -> Result<Option<RowSet>, LeafError> {
-        let one = |token: &String| -> Result<RowSet, LeafError> {
-            let mut rows = self.reader.token_rows(class, token)?;
-            rows.and(within);
-            Ok(rows)
-        };
-        match kind {
-            _ if view == View::Keyword => Ok(None),
-            Kind::Words { words, minimum: 1 } if words.iter().all(|w| w.len() == 1) => {
-                let mut out = RowSet::none(within.docs());
-                for word in words.iter().flatten() {
-                    out.or(&one(word)?);
-                }
-                Ok(Some(out))
-            }
-            Kind::Phrase { tokens, prefix, .. } if tokens.len() == 1 => {
-                if *prefix {
-                    self.prefix_rows(class, &tokens[0])
-                } else {
-                    one(&tokens[0]).map(Some)
-                }
-            }
-            Kind::Phrase { tokens, .. } if tokens.is_empty() => {
-                Ok(Some(RowSet::none(within.docs())))
-            }
-            // A text that is equal to a lone folded token also holds it.
-            Kind::Terms(terms) if view == View::Text => {
-                let mut out = RowSet::none(within.docs());
-                for term in terms {
-                    let text = literal_text(&term.value);
-                    let alone = is_exact(term) && is_one_token(&text) && fold(&text) == text;
-                    if !alone {
-                        return Ok(None);
-                    }
-                    out.or(&one(&text.into_owned())?);
-                }
-                Ok(Some(out))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// Tokens that match are sure; whole texts that can match hold the pattern's pieces.
-    fn pattern(
-        &self,
-        class: TokenClass,
-        kind: &Kind,
-        pattern: &Pattern,
-        within: &RowSet,
-    ) -> Result<Known, LeafError> {
-        let in_a_token = pattern.pieces.iter().all(|p| p.text.chars().all(is_token_char));
-        let mut sure = None;
-        if in_a_token {
-            let prefix = match pattern.pieces.first() {
-                Some(p) if !p.open_left && p.text.is_ascii() => fold(&p.text).into_owned(),
-                _ => String::new(),
-            };
-            match self.expand(class, &prefix, &|t| pattern.matches(t), usize::MAX)? {
-                Some(found) => {
-                    debug_assert!(found.sure);
-                    sure = Some(found.rows);
-                }
-                None => return Ok(Known { sure: None, maybe: None }),
-            }
-        }
-        Ok(Known { sure, maybe: self.candidates(class, kind, within)? })
-    }
 }
 
-fn is_one_token(text: &str) -> bool {
-    let mut spans = model::token::spans(text);
-    spans.next() == Some((0, text.len())) && spans.next().is_none()
+fn by_template(
+    column: &Column,
+    plan: &TextPlan,
+    within: &RowSet,
+    verdict: impl Fn(Known) -> Verdict,
+) -> Result<(RowSet, RowSet), LeafError> {
+    by_template_numbered(column, plan, within, |_, known| verdict(known))
+}
+
+fn by_template_numbered(
+    column: &Column,
+    plan: &TextPlan,
+    within: &RowSet,
+    verdict: impl Fn(usize, Known) -> Verdict,
+) -> Result<(RowSet, RowSet), LeafError> {
+    let known = plan.known.iter().enumerate();
+    let verdicts: Vec<Verdict> = known.map(|(id, known)| verdict(id, *known)).collect();
+    Ok(column.rows_by_template(&verdicts, within)?)
 }

@@ -6,22 +6,21 @@
 
 use std::sync::Arc;
 
-use index::read::{LiveBatch, RowSet, Snapshot, Split, SplitReader, TokenClass};
+use index::read::{LiveBatch, RowSet, Snapshot, Split};
 use model::time::TimeRange;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::order::Order;
+use super::split::{Share, search_split};
 use super::top::top;
 use crate::aggregate::{self, Planned, source::Segment};
 use crate::answer::{Relation, Total};
-use crate::ast::Target;
 use crate::error::{ErrorKind, QueryError};
-use crate::leaf::{LeafError, LiveView, Run, SplitEval};
+use crate::leaf::{LeafError, LiveView, Run};
 use crate::merge::{Merged, SegmentAnswer};
 use crate::plan::{IndexPatterns, Node};
 use crate::request::{SearchRequest, TrackTotal};
-use crate::test::Kind;
 
 /// A planned search.
 #[derive(Debug)]
@@ -68,7 +67,7 @@ impl Task {
     }
 
     /// Whether more matching records change nothing but an exact total.
-    fn count_is_enough(&self, count: u64) -> bool {
+    pub fn count_is_enough(&self, count: u64) -> bool {
         match self.total {
             TrackTotal::All => false,
             TrackTotal::UpTo(enough) => count > enough,
@@ -132,12 +131,13 @@ pub fn execute(
             .filter(|(_, _, improves)| *improves || !counted)
             .collect();
         merged.partly |= counted;
+        let found = merged.count;
         let search = |(at, split, hits): &(u32, &Split, bool)| {
-            let wanted = if *hits { task.wanted } else { 0 };
-            search_split(task, snapshot, (*at, split), wanted, run)
+            let share = Share { wanted: if *hits { task.wanted } else { 0 }, found };
+            search_split(task, snapshot, (*at, split), share, run)
         };
-        let found: Vec<_> = pool.install(|| wave.par_iter().map(search).collect());
-        for (part, (_, split, _)) in found.into_iter().zip(wave) {
+        let parts: Vec<_> = pool.install(|| wave.par_iter().map(search).collect());
+        for (part, (_, split, _)) in parts.into_iter().zip(wave) {
             take(&mut merged, task, part, split.meta().id.as_str())?;
         }
     }
@@ -168,7 +168,7 @@ fn take(
             return Err(QueryError::of(ErrorKind::Internal, "the search was cancelled"));
         }
         Err(LeafError::Query(error)) => return Err(error),
-        Err(error @ (LeafError::Read(_) | LeafError::Column { .. })) => {
+        Err(error @ LeafError::Read(_)) => {
             tracing::warn!(split = name, %error, "search goes on without a split");
             merged.fail(name.to_owned(), error.to_string());
         }
@@ -192,27 +192,11 @@ fn search_live(
     segment_answer(task, (Segment::Live(view, run), position), &rows, task.wanted)
 }
 
-fn search_split(
-    task: &Task,
-    snapshot: &Snapshot,
-    (position, split): (u32, &Split),
-    wanted: usize,
-    run: &Run,
-) -> Result<SegmentAnswer, LeafError> {
-    run.check()?;
-    let reader = split.open()?;
-    let eval = SplitEval { reader: &reader, text_fields: &snapshot.text_fields, run };
-    if wanted == 0
-        && task.aggs.is_empty()
-        && let Some(count) = count_by_token(task, &eval)?
-    {
-        return Ok(SegmentAnswer { count, ..SegmentAnswer::default() });
-    }
-    let rows = eval.matching(&task.node, task.time, &task.indexes)?;
-    segment_answer(task, (Segment::Split(eval), position), &rows, wanted)
-}
-
-fn segment_answer(
+/// The answer of a segment, once it is known which of its rows match.
+///
+/// # Errors
+/// The split cannot be read, a limit is reached, or the search was stopped.
+pub fn segment_answer(
     task: &Task,
     (segment, position): (Segment<'_>, u32),
     rows: &RowSet,
@@ -220,39 +204,11 @@ fn segment_answer(
 ) -> Result<SegmentAnswer, LeafError> {
     Ok(SegmentAnswer {
         count: u64::from(rows.count()),
+        partly: false,
         candidates: top(segment, position, rows, (&task.order, wanted))?,
         partials: match rows.is_empty() || task.aggs.is_empty() {
             true => Vec::new(),
             false => aggregate::collect(&task.aggs, segment, rows)?,
         },
     })
-}
-
-/// The count of one token over the whole split, which the split knows without reading rows.
-fn count_by_token(task: &Task, eval: &SplitEval<'_>) -> Result<Option<u64>, LeafError> {
-    let reader: &SplitReader = eval.reader;
-    if !reader.indexes().iter().all(|n| task.indexes.matches(n.as_str()))
-        || reader.rows_in(task.time) != (0..reader.docs())
-    {
-        return Ok(None);
-    }
-    let Node::Field(field) = &task.node else {
-        return Ok(matches!(task.node, Node::All).then(|| u64::from(reader.docs())));
-    };
-    let (Target::Path(path), Kind::Words { words, minimum: 1 }) =
-        (&field.target, field.test.kind())
-    else {
-        return Ok(None);
-    };
-    let ([word], Some((info, crate::test::View::Text))) = (words.as_slice(), eval.resolve(path))
-    else {
-        return Ok(None);
-    };
-    let ([token], true) = (word.as_slice(), info.ints + info.floats + info.bools == 0) else {
-        return Ok(None);
-    };
-    match eval.text_position(&info.path) {
-        Some(at) => Ok(Some(u64::from(reader.token_docs(TokenClass::Text(at), token)?))),
-        None => Ok(None),
-    }
 }

@@ -5,6 +5,7 @@
 mod execute;
 pub mod order;
 mod page;
+mod split;
 mod stream;
 mod tail;
 #[cfg(test)]

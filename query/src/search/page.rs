@@ -104,17 +104,24 @@ fn split_outlines(
     rows: &[u32],
     source: bool,
 ) -> Result<Vec<Outline>, LeafError> {
+    reader.prefetch_sources(rows)?;
     let sources = if source { reader.sources(rows)? } else { Vec::new() };
     let mut sources = sources.into_iter();
     let mut out = Vec::with_capacity(rows.len());
     for row in rows {
         out.push(Outline {
-            index: reader.indexes()[reader.index_ord(*row) as usize].clone(),
+            index: index_of(reader, *row)?,
             id: reader.id(*row)?,
             source: sources.next(),
         });
     }
     Ok(out)
+}
+
+fn index_of(reader: &SplitReader, row: u32) -> Result<IndexName, LeafError> {
+    let ord = reader.index_ord(row)? as usize;
+    // An ordinal beyond the names is refused when the split is read.
+    Ok(reader.indexes().get(ord).cloned().unwrap_or_else(|| IndexName::new("")))
 }
 
 fn hit(candidate: &Candidate, outline: Outline, order: &Order, wanted: &Wanted) -> Hit {

@@ -14,7 +14,7 @@ use super::order::{Candidate, Order, Place, SortValue};
 use super::page::{Wanted, page};
 use crate::answer::Hit;
 use crate::error::{ErrorKind, QueryError};
-use crate::leaf::{LeafError, LiveView, Run, SplitEval};
+use crate::leaf::{LeafError, LiveView, Memo, Run, SplitEval};
 
 /// Hits whose sources are read together.
 const PAGE_HITS: usize = 256;
@@ -97,8 +97,8 @@ impl<'a> Stream<'a> {
                 }
             }
             let Some(next) = self.heap.pop() else { break };
-            chosen.push(self.candidate(next.cursor));
-            self.advance(next.cursor);
+            chosen.push(self.candidate(next.cursor)?);
+            self.advance(next.cursor)?;
             if chosen.len() == PAGE_HITS {
                 self.send(&mut chosen, to)?;
             }
@@ -151,7 +151,8 @@ impl<'a> Stream<'a> {
             Pending::Split(position) => {
                 let reader = self.snapshot.splits[*position as usize].open()?;
                 let text_fields = &self.snapshot.text_fields;
-                let eval = SplitEval { reader: &reader, text_fields, run: self.run };
+                let memo = Memo::default();
+                let eval = SplitEval { reader: &reader, text_fields, run: self.run, memo: &memo };
                 let rows = eval.matching(&task.node, task.time, &task.indexes)?;
                 self.run.charge(rows.docs() as usize / 8)?;
                 let mut cursor =
@@ -161,25 +162,26 @@ impl<'a> Stream<'a> {
             }
         };
         self.cursors.push(cursor);
-        self.queue(self.cursors.len() - 1);
-        Ok(())
+        self.queue(self.cursors.len() - 1)
     }
 
-    fn queue(&mut self, cursor: usize) {
+    fn queue(&mut self, cursor: usize) -> Result<(), LeafError> {
         let sign = if self.newest_first { 1 } else { -1 };
         let next = match &self.cursors[cursor] {
             Cursor::Live(_, list) => list.last().map(|(time, seq, _)| (*time, *seq)),
-            Cursor::Split { reader, ready, .. } => {
-                ready.last().map(|row| (reader.timestamp(*row).0, reader.seq(*row).0))
-            }
+            Cursor::Split { reader, ready, .. } => match ready.last() {
+                Some(row) => Some((reader.timestamp(*row)?.0, reader.seq(*row)?.0)),
+                None => None,
+            },
         };
         if let Some((time, seq)) = next {
             let (time, seq) = (i128::from(time) * sign, i128::from(seq) * sign);
             self.heap.push(Next { time, seq, cursor });
         }
+        Ok(())
     }
 
-    fn candidate(&self, cursor: usize) -> Candidate {
+    fn candidate(&self, cursor: usize) -> Result<Candidate, LeafError> {
         let (time, seq, place) = match &self.cursors[cursor] {
             Cursor::Live(position, list) => {
                 let (time, seq, row) = list.last().copied().unwrap_or_default();
@@ -187,7 +189,7 @@ impl<'a> Stream<'a> {
             }
             Cursor::Split { position, reader, ready, .. } => {
                 let row = ready.last().copied().unwrap_or_default();
-                (reader.timestamp(row).0, reader.seq(row).0, Place::Split(*position, row))
+                (reader.timestamp(row)?.0, reader.seq(row)?.0, Place::Split(*position, row))
             }
         };
         let first = match self.task.order.by_time() {
@@ -195,14 +197,14 @@ impl<'a> Stream<'a> {
             None => SortValue::Missing,
         };
         let rest = self.task.order.keys[1..].iter().map(|_| SortValue::Missing).collect();
-        Candidate { first, rest, time, seq, place }
+        Ok(Candidate { first, rest, time, seq, place })
     }
 
-    fn advance(&mut self, cursor: usize) {
+    fn advance(&mut self, cursor: usize) -> Result<(), LeafError> {
         let newest_first = self.newest_first;
         let freed = self.cursors[cursor].step(newest_first);
         self.run.release(freed);
-        self.queue(cursor);
+        self.queue(cursor)
     }
 
     fn send(

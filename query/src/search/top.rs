@@ -6,7 +6,7 @@ use model::time::{TimeRange, Timestamp};
 use super::order::{Candidate, Order, Place, SortValue};
 use crate::aggregate::source::{FieldValues, Raw, Segment};
 use crate::leaf::LeafError;
-use crate::leaf::scan::for_each_block;
+use crate::leaf::scan::{BLOCK_ROWS, for_each_block};
 use crate::request::SortBy;
 use crate::test::compare::Number;
 
@@ -18,12 +18,14 @@ pub struct Best<'o> {
     order: &'o Order,
     wanted: usize,
     list: Vec<Candidate>,
+    /// The value of the first key that none of the best may come after, once it is known.
+    worst: Option<SortValue>,
 }
 
 impl<'o> Best<'o> {
     /// None yet.
     pub fn new(order: &'o Order, wanted: usize) -> Self {
-        Self { order, wanted, list: Vec::new() }
+        Self { order, wanted, list: Vec::new(), worst: None }
     }
 
     /// Adds a candidate.
@@ -34,10 +36,16 @@ impl<'o> Best<'o> {
         }
     }
 
+    /// Whether a candidate with this value of the first key can be among the best.
+    fn may_take(&self, first: &SortValue) -> bool {
+        self.worst.as_ref().is_none_or(|worst| self.order.keys[0].compare(first, worst).is_le())
+    }
+
     fn cut(&mut self) {
         if self.list.len() > self.wanted {
-            let order = self.order;
-            self.list.select_nth_unstable_by(self.wanted, |a, b| order.compare(a, b));
+            let (order, last) = (self.order, self.wanted.saturating_sub(1));
+            let (_, worst, _) = self.list.select_nth_unstable_by(last, |a, b| order.compare(a, b));
+            self.worst = Some(worst.first.clone());
             self.list.truncate(self.wanted);
         }
     }
@@ -81,7 +89,7 @@ pub fn top<'a>(
             let mut rows = rows.clone();
             if let Some((from, to)) = order.time_after() {
                 let range = TimeRange { from: Timestamp(from), to: Timestamp(to) };
-                rows.clip(eval.reader.rows_in(range));
+                rows.clip(eval.reader.rows_in(range)?);
             }
             if descending {
                 reader.take_ordered(rows.iter_rev(), wanted, &mut best)?;
@@ -95,7 +103,7 @@ pub fn top<'a>(
     }
     let mut out = best.finish();
     segment.run().charge(out.len() * CANDIDATE_BYTES)?;
-    reader.resolve(&mut out)?;
+    reader.resolve(&mut out);
     Ok(out)
 }
 
@@ -111,7 +119,7 @@ impl<'a> SortReader<'a> {
         let mut after = order.after.clone();
         for (value, field) in after.iter_mut().flatten().zip(&fields) {
             if let (SortValue::Text(text), Some(field)) = (&*value, field)
-                && let Some((ord, there)) = field.place(text)?
+                && let Some((ord, there)) = field.place(text)
             {
                 *value = place(ord, there);
             }
@@ -127,37 +135,56 @@ impl<'a> SortReader<'a> {
         best: &mut Best<'_>,
     ) -> Result<(), LeafError> {
         let single = self.order.keys.len() == 1;
-        let mut taken = 0usize;
-        let mut last = None;
-        for (seen, row) in rows.enumerate() {
-            if seen.is_multiple_of(4096) {
-                self.segment.run().check()?;
-            }
-            let at = self.order.keys[0].time(self.segment.timestamp(row).0);
-            if taken >= wanted && (single || last.as_ref() != Some(&at)) {
+        let mut rows = rows.peekable();
+        let (mut taken, mut block) = (0usize, Vec::new());
+        while rows.peek().is_some() {
+            self.segment.run().check()?;
+            let left = wanted.saturating_sub(taken).clamp(16, BLOCK_ROWS);
+            block.clear();
+            block.extend(rows.by_ref().take(left));
+            let last = block.last().copied();
+            // Columns are read by rising rows.
+            block.sort_unstable();
+            taken += self.take(&block, best)?;
+            let Some((last, next)) = last.zip(rows.peek()) else { break };
+            if taken >= wanted && (single || self.key_time(last)? != self.key_time(*next)?) {
                 break;
             }
-            last = Some(at);
-            taken += self.take(&[row], best)?;
         }
         Ok(())
     }
 
+    fn key_time(&self, row: u32) -> Result<SortValue, LeafError> {
+        let mut times = Vec::with_capacity(1);
+        self.segment.times(&[row], &mut times)?;
+        Ok(times.first().map_or(SortValue::Missing, |ns| self.order.keys[0].time(*ns)))
+    }
+
     /// Takes rows, rising; tells how many come after `search_after`.
     fn take(&mut self, rows: &[u32], best: &mut Best<'_>) -> Result<usize, LeafError> {
-        let mut columns: Vec<Vec<SortValue>> = Vec::with_capacity(self.fields.len());
-        for at in 0..self.fields.len() {
-            columns.push(self.values(at, rows)?);
+        let mut firsts = self.values(0, rows)?;
+        let mut rows = std::borrow::Cow::Borrowed(rows);
+        if best.worst.is_some() && self.order.by_time().is_none() {
+            let kept: Vec<bool> = firsts.iter().map(|first| best.may_take(first)).collect();
+            let mut keep = kept.iter();
+            firsts.retain(|_| keep.next() == Some(&true));
+            let mut keep = kept.iter();
+            rows.to_mut().retain(|_| keep.next() == Some(&true));
+        }
+        let mut times = Vec::with_capacity(rows.len());
+        self.segment.times(&rows, &mut times)?;
+        let mut columns = Vec::with_capacity(self.fields.len());
+        for at in 1..self.fields.len() {
+            columns.push(self.values(at, &rows)?.into_iter());
         }
         let mut taken = 0;
-        let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-        for row in rows {
-            let mut values = columns.iter_mut().map(|c| c.next().unwrap_or(SortValue::Missing));
+        for ((row, first), time) in rows.iter().zip(firsts).zip(times) {
+            let rest = columns.iter_mut().map(|c| c.next().unwrap_or(SortValue::Missing));
             let candidate = Candidate {
-                first: values.next().unwrap_or(SortValue::Missing),
-                rest: values.collect(),
-                time: self.segment.timestamp(*row).0,
-                seq: self.seq(*row),
+                first,
+                rest: rest.collect(),
+                time,
+                seq: self.seq(*row)?,
                 place: match self.segment {
                     Segment::Split(_) => Place::Split(self.position, *row),
                     Segment::Live(..) => Place::Live(self.position, *row),
@@ -172,11 +199,11 @@ impl<'a> SortReader<'a> {
         Ok(taken)
     }
 
-    fn seq(&self, row: u32) -> u64 {
-        match &self.segment {
-            Segment::Split(eval) => eval.reader.seq(row).0,
+    fn seq(&self, row: u32) -> Result<u64, LeafError> {
+        Ok(match &self.segment {
+            Segment::Split(eval) => eval.reader.seq(row)?.0,
             Segment::Live(view, _) => view.seq(row).0,
-        }
+        })
     }
 
     /// The values of one key for the rows.
@@ -185,9 +212,11 @@ impl<'a> SortReader<'a> {
         let int = |v: i64| SortValue::Number(Number::Int(v));
         match &key.by {
             SortBy::Time => {
-                Ok(rows.iter().map(|row| key.time(self.segment.timestamp(*row).0)).collect())
+                let mut times = Vec::with_capacity(rows.len());
+                self.segment.times(rows, &mut times)?;
+                Ok(times.into_iter().map(|ns| key.time(ns)).collect())
             }
-            SortBy::Sequence => Ok(rows.iter().map(|row| int(self.seq(*row) as i64)).collect()),
+            SortBy::Sequence => rows.iter().map(|row| Ok(int(self.seq(*row)? as i64))).collect(),
             SortBy::Score => Ok(rows.iter().map(|_| int(1)).collect()),
             SortBy::Field(_) => {
                 let Some(field) = &mut self.fields[at] else { return Ok(Vec::new()) };
@@ -198,7 +227,7 @@ impl<'a> SortReader<'a> {
                 for row in rows {
                     let mut chosen = SortValue::Missing;
                     while let Some((_, raw)) = loaded.next_if(|v| v.0 == *row) {
-                        let value = sort_value(raw, field)?;
+                        let value = sort_value(raw, field);
                         // In the key's direction the wanted value is the one that comes first.
                         if chosen == SortValue::Missing
                             || key.compare(&value, &chosen) == std::cmp::Ordering::Less
@@ -214,7 +243,7 @@ impl<'a> SortReader<'a> {
     }
 
     /// Gives places in dictionaries their texts, so that segments can be compared.
-    fn resolve(&self, candidates: &mut [Candidate]) -> Result<(), LeafError> {
+    fn resolve(&self, candidates: &mut [Candidate]) {
         for (at, field) in self.fields.iter().enumerate() {
             let Some(field) = field else { continue };
             let value = |c: &Candidate| match at {
@@ -228,7 +257,7 @@ impl<'a> SortReader<'a> {
             let mut texts = std::collections::HashMap::with_capacity(ords.len());
             field.texts(&ords, |ord, text| {
                 texts.insert(ord, Box::<str>::from(text));
-            })?;
+            });
             for candidate in candidates.iter_mut() {
                 if let Some(text) = ord(&value(candidate)).and_then(|ord| texts.get(&ord)) {
                     let text = SortValue::Text(text.clone());
@@ -239,7 +268,6 @@ impl<'a> SortReader<'a> {
                 }
             }
         }
-        Ok(())
     }
 }
 
@@ -248,8 +276,8 @@ fn place(ord: u64, there: bool) -> SortValue {
     SortValue::Place(ord.saturating_mul(2).saturating_add(u64::from(there)))
 }
 
-fn sort_value(raw: Raw, field: &FieldValues<'_>) -> Result<SortValue, LeafError> {
-    Ok(match raw {
+fn sort_value(raw: Raw, field: &FieldValues<'_>) -> SortValue {
+    match raw {
         Raw::Bool(v) => SortValue::Number(Number::Int(i64::from(v))),
         Raw::Int(v) => SortValue::Number(Number::Int(v)),
         Raw::Float(v) => SortValue::Number(Number::Float(v)),
@@ -257,8 +285,8 @@ fn sort_value(raw: Raw, field: &FieldValues<'_>) -> Result<SortValue, LeafError>
         Raw::Ord(ord) if field.terms().is_some() => place(ord, true),
         Raw::Ord(ord) => {
             let mut out = SortValue::Missing;
-            field.texts(&[ord], |_, text| out = SortValue::Text(text.into()))?;
+            field.texts(&[ord], |_, text| out = SortValue::Text(text.into()));
             out
         }
-    })
+    }
 }

@@ -5,12 +5,13 @@
 
 pub mod compare;
 mod pattern;
-mod phrase;
+pub(crate) mod phrase;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering as AtomicOrdering};
 
 use model::record::Value;
 use model::token::{fold, tokens};
@@ -36,6 +37,7 @@ pub enum View {
 #[derive(Clone, Debug)]
 pub struct ValueTest {
     kind: Kind,
+    id: u64,
 }
 
 /// The forms of a compiled test.
@@ -100,7 +102,13 @@ impl ValueTest {
             Test::Regex(text) => Kind::Pattern(Pattern::regex(text)?),
             Test::Substring(text) => Kind::Substring(Pattern::substring(text)?),
         };
-        Ok(Self { kind })
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Ok(Self { kind, id: NEXT.fetch_add(1, AtomicOrdering::Relaxed) })
+    }
+
+    /// The same only for clones: what was found out about a test can be kept under it.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// The compiled form.
@@ -211,7 +219,7 @@ fn between(lower: &Bound, upper: &Bound, order: impl Fn(&Literal) -> Option<Orde
 }
 
 /// Whether a string equals the constant; times also when they are written differently.
-fn term_is(term: &TermTest, text: &str) -> bool {
+pub(crate) fn term_is(term: &TermTest, text: &str) -> bool {
     let want: Cow<'_, str> = literal_text(&term.value);
     if term.fold && fold(text) == fold(&want) || text == want {
         return true;
@@ -221,7 +229,7 @@ fn term_is(term: &TermTest, text: &str) -> bool {
 }
 
 /// The number that a word of tokens reads as: `10 5` was `10.5`.
-fn word_number(word: &[String]) -> Option<compare::Number> {
+pub(crate) fn word_number(word: &[String]) -> Option<compare::Number> {
     match word {
         [one] => compare::Number::parse(one),
         [whole, fraction] => compare::Number::parse(&format!("{whole}.{fraction}")),

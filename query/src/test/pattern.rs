@@ -10,6 +10,8 @@ use crate::error::QueryError;
 
 /// The most memory of one compiled expression, in bytes.
 const REGEX_BYTES_MAX: usize = 1 << 20;
+/// Any text, in an expression.
+const GAP: &str = ".*";
 /// The longest pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 10_000;
 
@@ -32,6 +34,9 @@ pub struct Pattern {
     pub folds: bool,
     /// What every match must hold.
     pub pieces: Vec<Piece>,
+    /// It matches exactly the texts that hold the pieces in this order, the first at the beginning
+    /// and the last at the end where they are not open.
+    pub only_pieces: bool,
 }
 
 impl Pattern {
@@ -40,26 +45,30 @@ impl Pattern {
         self.regex.is_match(text)
     }
 
+    /// Whether it matches exactly the texts that hold the only piece anywhere.
+    pub fn is_fragment(&self) -> bool {
+        let [piece] = self.pieces.as_slice() else { return false };
+        self.only_pieces && piece.open_left && piece.open_right
+    }
+
     /// Text that begins so.
     pub fn prefix(test: &TextTest) -> Result<Self, QueryError> {
         let pieces = vec![Piece { text: test.text.clone(), open_left: false, open_right: true }];
-        let body = format!("^{}", regex::escape(&test.text));
-        Ok(Self { folds: test.fold, regex: compile("prefix", test, &body)?, pieces })
+        let body = format!("^{}", literal(test, &test.text));
+        let regex = compile("prefix", test, &body)?;
+        Ok(Self { folds: test.fold, regex, pieces, only_pieces: true })
     }
 
     /// Text that holds this.
     pub fn substring(test: &TextTest) -> Result<Self, QueryError> {
         let pieces = vec![Piece { text: test.text.clone(), open_left: true, open_right: true }];
-        Ok(Self {
-            folds: test.fold,
-            regex: compile("substring", test, &regex::escape(&test.text))?,
-            pieces,
-        })
+        let regex = compile("substring", test, &literal(test, &test.text))?;
+        Ok(Self { folds: test.fold, regex, pieces, only_pieces: true })
     }
 
     /// `*`, `?` and `\`.
     pub fn wildcard(test: &TextTest) -> Result<Self, QueryError> {
-        let mut out = Builder::default();
+        let mut out = Builder { folds: test.fold, ..Builder::default() };
         let mut chars = test.text.chars();
         while let Some(c) = chars.next() {
             match c {
@@ -70,22 +79,58 @@ impl Pattern {
             }
         }
         let pieces = out.finish();
-        Ok(Self {
-            folds: test.fold,
-            regex: compile("wildcard", test, &unanchored(out.body))?,
-            pieces,
-        })
+        Self::anchored("wildcard", test, (out.body, pieces))
     }
 
     /// Lucene's regular expressions.
     pub fn regex(test: &TextTest) -> Result<Self, QueryError> {
-        let mut translation = lucene::Translation::new(&test.text);
+        let mut translation = lucene::Translation::new(&test.text, test.fold);
         translation.run().map_err(|reason| {
             QueryError::illegal(format!("invalid regular expression `{}`: {reason}", test.text))
         })?;
         let (body, pieces) = translation.finish();
-        let body = if body.contains('|') { format!("^(?:{body})$") } else { unanchored(body) };
-        Ok(Self { folds: test.fold, regex: compile("regular expression", test, &body)?, pieces })
+        if body.contains('|') {
+            let regex = compile("regular expression", test, &format!("^(?:{body})$"))?;
+            return Ok(Self { folds: test.fold, regex, pieces, only_pieces: false });
+        }
+        Self::anchored("regular expression", test, (body, pieces))
+    }
+
+    fn anchored(
+        what: &str,
+        test: &TextTest,
+        (body, pieces): (String, Vec<Piece>),
+    ) -> Result<Self, QueryError> {
+        let mut expected = String::new();
+        for piece in &pieces {
+            if piece.open_left && !expected.ends_with(GAP) {
+                expected.push_str(GAP);
+            }
+            expected.push_str(&literal(test, &piece.text));
+            if piece.open_right {
+                expected.push_str(GAP);
+            }
+        }
+        let only_pieces = !pieces.is_empty() && body == expected;
+        let regex = compile(what, test, &unanchored(body))?;
+        Ok(Self { folds: test.fold, regex, pieces, only_pieces })
+    }
+}
+
+/// The expression that matches this text.
+fn literal(test: &TextTest, text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    text.chars().for_each(|c| push_literal(c, test.fold, &mut out));
+    out
+}
+
+/// Whatever the case, an ASCII letter matches only ASCII letters: Unicode counts a long s as an
+/// `s` and the Kelvin sign as a `k`.
+fn push_literal(c: char, fold: bool, out: &mut String) {
+    match c {
+        's' | 'S' if fold => out.push_str("(?-i:[sS])"),
+        'k' | 'K' if fold => out.push_str("(?-i:[kK])"),
+        c => out.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
     }
 }
 
@@ -130,6 +175,7 @@ fn compile(what: &str, test: &TextTest, body: &str) -> Result<Regex, QueryError>
 /// Writes an expression and notes the pieces of literal text.
 #[derive(Debug, Default)]
 struct Builder {
+    folds: bool,
     body: String,
     pieces: Vec<Piece>,
     run: String,
@@ -138,7 +184,7 @@ struct Builder {
 
 impl Builder {
     fn literal(&mut self, c: char) {
-        self.body.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
+        push_literal(c, self.folds, &mut self.body);
         self.run.push(c);
     }
 
@@ -174,7 +220,7 @@ mod lucene {
     use std::iter::Peekable;
     use std::str::Chars;
 
-    use super::{Builder, Piece};
+    use super::{Builder, Piece, push_literal};
 
     pub(super) struct Translation<'a> {
         chars: Peekable<Chars<'a>>,
@@ -186,10 +232,10 @@ mod lucene {
     }
 
     impl<'a> Translation<'a> {
-        pub(super) fn new(text: &'a str) -> Self {
+        pub(super) fn new(text: &'a str, folds: bool) -> Self {
             Self {
                 chars: text.chars().peekable(),
-                out: Builder::default(),
+                out: Builder { folds, ..Builder::default() },
                 atom: None,
                 groups: Vec::new(),
                 alternatives: false,
@@ -243,7 +289,7 @@ mod lucene {
             if self.groups.is_empty() {
                 self.out.literal(c);
             } else {
-                self.out.body.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
+                push_literal(c, self.out.folds, &mut self.out.body);
             }
         }
 
@@ -276,7 +322,7 @@ mod lucene {
                     None => return Err("`\"` is not closed".to_owned()),
                     Some('"') => break self.out.body.push(')'),
                     Some(c) => {
-                        self.out.body.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
+                        push_literal(c, self.out.folds, &mut self.out.body);
                     }
                 }
             }

@@ -12,7 +12,8 @@ pub fn token_is(token: &str, want: &str) -> bool {
     if token.is_ascii() { token.eq_ignore_ascii_case(want) } else { fold(token) == want }
 }
 
-fn token_begins(token: &str, want: &str) -> bool {
+/// Whether a token of a text begins with `want` when it is folded.
+pub fn token_begins(token: &str, want: &str) -> bool {
     if token.is_ascii() {
         token.len() >= want.len()
             && token.as_bytes()[..want.len()].eq_ignore_ascii_case(want.as_bytes())
@@ -82,8 +83,28 @@ impl<'a> Tokenized<'a> {
             }
             places.push(found);
         }
-        let mut search = Sloppy { places, slop: i64::from(slop), chosen: Vec::new(), steps: 0 };
-        search.from(i64::MAX, i64::MIN)
+        sloppy(places, slop) != Sloppiness::Apart
+    }
+}
+
+/// Whether tokens can be chosen near enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sloppiness {
+    /// No choice lies within the slop.
+    Apart,
+    /// One does.
+    Near,
+    /// There are too many choices to tell.
+    Unknown,
+}
+
+/// Whether a place can be chosen for each token so that they lie within the slop.
+pub fn sloppy(places: Vec<Vec<i64>>, slop: u32) -> Sloppiness {
+    let mut search = Sloppy { places, slop: i64::from(slop), chosen: Vec::new(), steps: 0 };
+    match search.from(i64::MAX, i64::MIN) {
+        false => Sloppiness::Apart,
+        true if search.steps > SLOP_STEPS_MAX => Sloppiness::Unknown,
+        true => Sloppiness::Near,
     }
 }
 

@@ -249,3 +249,46 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn ascii_letters_match_only_ascii_letters() {
+    let long_s = Value::Str("Te\u{17f}t 5\u{212a}");
+    let column = View::Column;
+    let substring = |t: &str| Test::Substring(text(t, true));
+    let wildcard = |t: &str| Test::Wildcard(text(t, true));
+    let regex = |t: &str| Test::Regex(text(t, true));
+    check(&[
+        (substring("TEST"), Value::Str("a test"), column, true),
+        (substring("k"), Value::Str("K"), column, true),
+        (substring("test"), long_s, column, false),
+        (substring("5k"), long_s, column, false),
+        (substring("te\u{17f}"), long_s, column, true),
+        (wildcard("*5K*"), long_s, View::Text, false),
+        (wildcard("*TASK?S"), Value::Str("taskis"), column, true),
+        (regex(".*5k.*"), long_s, View::Text, false),
+        (regex("tas+k*s"), Value::Str("TASSS"), column, true),
+        (words(&["5k"], 1), long_s, View::Text, false),
+    ]);
+    for (test, fragment, only_pieces) in [
+        (wildcard("*ask*"), true, true),
+        (wildcard("*a?k*"), false, false),
+        (wildcard("ask*"), false, true),
+        (wildcard("*a*k*"), false, true),
+        (wildcard("a**k"), false, true),
+        (wildcard("*a\\*k*"), true, true),
+        (wildcard("a\\."), false, true),
+        (wildcard("*"), false, false),
+        (regex(".*a\\.sk.*"), true, true),
+        (regex("a.*sk"), false, true),
+        (regex(".*as*k.*"), false, false),
+        (regex(".*ask.?"), false, false),
+        (regex(".*a(s)k.*"), false, false),
+        (regex(".*ask.*|b"), false, false),
+        (Test::Prefix(text("a.b", true)), false, true),
+    ] {
+        let compiled = ValueTest::new(&test).unwrap();
+        let Kind::Pattern(pattern) = compiled.kind() else { panic!("{test:?}") };
+        let got = (pattern.is_fragment(), pattern.only_pieces);
+        assert_eq!(got, (fragment, only_pieces), "{test:?}");
+    }
+}

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use index::read::RowSet;
 
 use super::naive::Doc;
-use super::{answer, matching, query, small};
+use super::{answer, large, matching, query, small};
 use crate::aggregate;
 use crate::aggregate::partial::{Partial, merge_all};
 use crate::aggregate::source::Segment;
@@ -31,6 +31,9 @@ fn field() -> impl Strategy<Value = String> {
         "ok",
         "message",
         "trace.id",
+        "mixed",
+        "user",
+        "note",
         "@timestamp",
         "_index",
         "absent",
@@ -429,6 +432,30 @@ proptest! {
         for (layout, snapshot) in small().snapshots.iter().enumerate() {
             let got = answer(snapshot, &request).unwrap().aggregations.unwrap();
             let got = Json::Object(got);
+            prop_assert!(same(&got, &want), "layout {layout}\n got {got:#}\nwant {want:#}");
+        }
+    }
+}
+
+/// Aggregations over records enough for dictionaries and texts of both kinds.
+fn shallow() -> impl Strategy<Value = Agg> {
+    let leaf = prop_oneof![metric(), bucket().prop_map(|kind| at(kind, Vec::new()))];
+    (bucket(), prop::collection::vec(leaf, 0..2)).prop_map(|(kind, subs)| {
+        let named = subs.into_iter().enumerate().map(|(i, agg)| (format!("sub{i}"), agg));
+        at(kind, named.collect())
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 50, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_aggregation_counts_what_it_says_in_much(query in query(), agg in shallow()) {
+        let aggs = vec![("top".to_owned(), agg)];
+        let want = Json::Object(naive_all(&aggs, &matching(large(), &query)));
+        let request = SearchRequest { query, size: 0, aggs, ..SearchRequest::default() };
+        for (layout, snapshot) in large().snapshots.iter().enumerate() {
+            let got = Json::Object(answer(snapshot, &request).unwrap().aggregations.unwrap());
             prop_assert!(same(&got, &want), "layout {layout}\n got {got:#}\nwant {want:#}");
         }
     }

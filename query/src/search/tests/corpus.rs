@@ -7,7 +7,7 @@ use index::live::Roll;
 use index::publish::Builder;
 use index::read::cache::ReaderCache;
 use index::read::{LiveBatch, Snapshot, Split};
-use index::settings::test_settings;
+use index::settings::{Settings, test_settings};
 use model::batch::BatchBuilder;
 use model::id::{IndexName, NodeId, RecordSeq, Tenant, WalSeq};
 use model::live::Sequenced;
@@ -51,7 +51,67 @@ pub(super) const WORDS: &[&str] =
     &["error", "Error", "timeout", "refused", "GET", "api", "v1", "10", "Größe", "user_id"];
 pub(super) const SERVICES: &[&str] = &["api", "web", "db-1", "DB", "Web API"];
 
+/// What is awkward to cut into templates, to fold or to compare.
+pub(super) const NASTY: &[&str] = &[
+    "",
+    " ",
+    "7",
+    "id=7",
+    "x1y 22",
+    "\0a1\0",
+    "line one\nline 2\n",
+    "Tab\t9",
+    "ÄRGER5 Straße",
+    "٣ apples ½",
+    "Kelvin \u{212a}5 5\u{212a}",
+    "te\u{17f}t1",
+    "İ1 i1",
+    "日本5語",
+    "a_1-b_2",
+    "1.2.3.4:5",
+    "503",
+    "true",
+    "-7",
+    "2026-10-12T05:00:00Z",
+    "\\ \" /9/",
+    "🦀7🦀",
+    "%s {0} <*>",
+    "ÿ1",
+    "req=req=",
+];
+
+fn nasty(draw: &Draw, unique: u64) -> String {
+    match draw.below(24) {
+        // Runs that are cut, with a number at either end of the cut.
+        0 => format!("{}7", "x".repeat(300)),
+        1 => format!("9{}{}", "Y".repeat(254), unique % 10),
+        2..6 => format!("{}{}", draw.pick(NASTY), unique),
+        6..10 => format!("{}{}", draw.pick(NASTY), draw.pick(NASTY)),
+        _ => draw.pick(NASTY).to_owned(),
+    }
+}
+
+/// A field whose values are of every kind.
+fn mixed(draw: &Draw) -> Json {
+    let one = || match draw.below(6) {
+        0 => json!(draw.below(5)),
+        1 => json!(draw.below(10) as f64 / 2.0),
+        2 => json!(draw.chance(50)),
+        3 => Json::Null,
+        4 => json!(draw.below(5).to_string()),
+        _ => json!(draw.pick(&["a", "b1", "", "web", "1.5", "true"])),
+    };
+    match draw.below(4) {
+        0 => json!([one(), one()]),
+        1 => json!([one(), one(), one()]),
+        _ => one(),
+    }
+}
+
 fn message(draw: &Draw, unique: u64) -> String {
+    if draw.chance(15) {
+        return nasty(draw, unique);
+    }
     let mut out = String::new();
     for _ in 0..1 + draw.below(5) {
         out.push_str(draw.pick(WORDS));
@@ -75,7 +135,7 @@ fn status(draw: &Draw) -> Json {
 }
 
 /// A document; `unique` makes some of its values unique.
-fn document(draw: &Draw, unique: u64) -> Json {
+fn document(draw: &Draw, unique: u64, docs: u64) -> Json {
     let mut out = Map::new();
     let ns = (START_MS + draw.below(4 * 3_600_000) as i64) * NS_PER_MS + draw.below(3) as i64 * 100;
     out.insert("@timestamp".into(), Timestamp(ns).rfc3339().into());
@@ -109,6 +169,20 @@ fn document(draw: &Draw, unique: u64) -> Json {
         let day = 10 + draw.below(10);
         out.insert("created".into(), json!(format!("2026-10-{day}T0{}:00:00Z", draw.below(10))));
     }
+    if draw.chance(50) {
+        out.insert("mixed".into(), mixed(draw));
+    }
+    if draw.chance(60) {
+        // A few in the splits of one half, many in those of the other.
+        let user = match unique < docs / 2 {
+            true => format!("user-{}", draw.below(5)),
+            false => format!("user-{} of {}", unique * 7919 % 100_003, draw.pick(SERVICES)),
+        };
+        out.insert("user".into(), json!(user));
+    }
+    if draw.chance(30) {
+        out.insert("note".into(), json!(nasty(draw, unique)));
+    }
     if draw.chance(20) {
         out.insert("nothing".into(), Json::Null);
     }
@@ -125,7 +199,7 @@ fn records(docs: u64, batch_docs: u64, seed: u64) -> (Vec<Sequenced>, Vec<Doc>) 
         let received = Timestamp(START_MS * NS_PER_MS);
         let mut builder = BatchBuilder::new(Tenant::default(), None, received);
         for _ in 0..batch_docs.min(docs - unique) {
-            let source = document(&draw, unique);
+            let source = document(&draw, unique, docs);
             let index = draw.pick(&["logs-a", "logs-b", "other"]);
             let id = draw.chance(20).then(|| format!("id-{unique}"));
             let text = source.to_string();
@@ -161,7 +235,9 @@ fn splits(
     cache: &Arc<ReaderCache>,
     seed: u64,
 ) -> Vec<Arc<Split>> {
-    let settings = test_settings();
+    // A split has several groups of rows, of no round number.
+    let docs: usize = batches.iter().map(|b| b.batch.records().len()).sum();
+    let settings = Settings { group_rows: docs as u32 / 7 + 3, ..test_settings() };
     let (clock, rng) = (ManualClock::at(5), SeededRng::new(seed));
     let builder =
         Builder { settings: &settings, staging: dir, threads: 1, clock: &clock, rng: &rng };
@@ -182,7 +258,8 @@ impl Corpus {
         std::fs::create_dir_all(&copies).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let store = Arc::new(MemoryStore::new());
-        let limits = (u64::MAX, 100);
+        // Memory for few decoded columns, so that they are read again.
+        let limits = (u64::MAX, 100, 1 << 20);
         let cache = ReaderCache::new(store, runtime.handle().clone(), NODE, &copies, limits);
         let cache = Arc::new(cache.unwrap());
         let (batches, docs) = records(docs, batch_docs, seed);

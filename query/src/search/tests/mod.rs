@@ -93,8 +93,37 @@ fn some_text() -> impl Strategy<Value = String> {
             ".",
             "error: ",
             "timeout/GET",
+            "user-3",
+            "user-",
+            "of web",
+            "7 of",
+            "user-15838 of api",
+            "id=7",
+            "d=7i",
+            "\0a",
+            "\n",
+            "e 2\n",
+            "ärger5",
+            "Straße",
+            "ärger",
+            "5",
+            "5k",
+            "test1",
+            "i1",
+            "日本5語",
+            "本5",
+            "a_1-b",
+            "1.2.3",
+            ".4:5",
+            "{0}",
+            "req=req",
+            "xxxxxx",
+            "xx7",
+            "٣",
         ])
         .prop_map(str::to_owned),
+        // A run that is as long as a token may be, or longer.
+        (250usize..305).prop_map(|n| "x".repeat(n)),
     ]
 }
 
@@ -189,14 +218,19 @@ fn target() -> impl Strategy<Value = Target> {
         "ok",
         "trace.id",
         "created",
+        "mixed",
+        "user",
+        "user",
+        "note",
         "message.keyword",
+        "user.keyword",
         "service.keyword",
         "nothing",
         "absent",
     ]);
     prop_oneof![
         6 => path.prop_map(|p| Target::Path(p.to_owned())),
-        1 => prop::sample::select(vec!["s*", "*", "m*e", "trace.*"]).prop_map(|p| Target::Pattern(p.to_owned())),
+        1 => prop::sample::select(vec!["s*", "*", "m*e", "m*", "trace.*", "*e*"]).prop_map(|p| Target::Pattern(p.to_owned())),
         3 => Just(Target::Any),
     ]
 }
@@ -254,6 +288,31 @@ fn check_hits(corpus: &Corpus, query: &Query) {
             assert_eq!((hit.index.as_str(), &hit.id), (doc.index.as_str(), &doc.id));
             assert_eq!(hit.source.as_ref(), Some(&doc.source));
         }
+        check_few(layout, snapshot, query, &want);
+    }
+}
+
+/// The same count without hits, and the same first hits where the count need not be exact.
+fn check_few(layout: usize, snapshot: &Snapshot, query: &Query, want: &[&Doc]) {
+    use crate::answer::Relation::{Eq, Gte};
+    let all = want.len() as u64;
+    let exact = (all, Eq);
+    let about = if all > 3 { (3, Gte) } else { exact };
+    for (size, track_total, total) in [
+        (0, TrackTotal::All, Some(exact)),
+        (0, TrackTotal::UpTo(3), Some(about)),
+        (5, TrackTotal::All, Some(exact)),
+        (5, TrackTotal::UpTo(3), Some(about)),
+        (5, TrackTotal::None, None),
+    ] {
+        let request =
+            SearchRequest { query: query.clone(), size, track_total, ..SearchRequest::default() };
+        let got = answer(snapshot, &request).unwrap();
+        let got_total = got.total.map(|t| (t.value, t.relation));
+        assert_eq!(got_total, total, "layout {layout}, {size} {track_total:?}: {query:?}");
+        let hits: Vec<u64> = got.hits.iter().map(|h| h.seq.0).collect();
+        let first: Vec<u64> = want.iter().take(size).map(|d| d.seq).collect();
+        assert_eq!(hits, first, "layout {layout}, {size} {track_total:?}: {query:?}");
     }
 }
 
@@ -283,8 +342,49 @@ proptest! {
             let got = answer(snapshot, &request).unwrap();
             prop_assert_eq!(got.total.unwrap().value, want.len() as u64, "layout {}: {:?}", layout, query);
             let got: Vec<u64> = got.hits.iter().map(|h| h.seq.0).collect();
-            let want: Vec<u64> = want.iter().take(20).map(|d| d.seq).collect();
-            prop_assert_eq!(got, want, "layout {}: {:?}", layout, query);
+            let first: Vec<u64> = want.iter().take(20).map(|d| d.seq).collect();
+            prop_assert_eq!(got, first, "layout {}: {:?}", layout, query);
+            check_few(layout, snapshot, &query, &want);
+        }
+    }
+}
+
+#[test]
+fn what_comes_first_is_found_step_by_step() {
+    let corpus = large();
+    let words = |text: &str| Test::Words { words: vec![vec![text.to_owned()]], minimum: 1 };
+    let substring = |text: &str| Test::Substring(TextTest { text: text.to_owned(), fold: true });
+    for query in [
+        Query::All,
+        Query::field("message", words("timeout")),
+        Query::field("message", words("7")),
+        Query::field("message", substring("out/")),
+        Query::field("user", substring("8 of we")),
+        Query::field("status", Test::Terms(vec![Literal::Int(503)])),
+        Query::field("trace.id", words("00000000")),
+    ] {
+        let want = matching(corpus, &query);
+        for descending in [true, false] {
+            let by_time =
+                SortKey { by: SortBy::Time, descending, missing_first: false, format: None };
+            let request = SearchRequest {
+                query: query.clone(),
+                sort: vec![by_time],
+                size: 7,
+                track_total: TrackTotal::UpTo(100),
+                ..SearchRequest::default()
+            };
+            let mut first: Vec<u64> = want.iter().map(|d| d.seq).collect();
+            if !descending {
+                first.reverse();
+            }
+            first.truncate(7);
+            for snapshot in &corpus.snapshots {
+                let got = answer(snapshot, &request).unwrap();
+                let hits: Vec<u64> = got.hits.iter().map(|h| h.seq.0).collect();
+                assert_eq!(hits, first, "{query:?}");
+                assert_eq!(got.total.unwrap().value, want.len().min(100) as u64, "{query:?}");
+            }
         }
     }
 }
@@ -294,7 +394,7 @@ fn sort_key() -> impl Strategy<Value = SortKey> {
         2 => Just(SortBy::Time),
         1 => Just(SortBy::Sequence),
         1 => Just(SortBy::Score),
-        4 => prop::sample::select(vec!["service", "status", "latency", "ok", "message", "trace.id", "@timestamp", "absent"])
+        4 => prop::sample::select(vec!["service", "status", "latency", "ok", "message", "trace.id", "@timestamp", "mixed", "user", "note", "absent"])
             .prop_map(|p| SortBy::Field(p.to_owned())),
     ];
     (by, any::<bool>(), any::<bool>()).prop_map(|(by, descending, missing_first)| SortKey {

@@ -163,9 +163,7 @@ fn whole(value: &Json, look: Look, passes: impl Fn(&str) -> bool) -> bool {
 fn equals(value: &Json, literal: &Literal, fold: bool, look: Look) -> bool {
     let want = literal_text(literal);
     match value {
-        Json::String(_) => {
-            whole(value, look, |t| t == want || fold && t.to_lowercase() == want.to_lowercase())
-        }
+        Json::String(_) => whole(value, look, |t| t == want || fold && lower(t) == lower(&want)),
         Json::Number(n) => want.parse::<f64>().is_ok_and(|w| w == n.as_f64().unwrap()),
         other => *other == Json::Bool(want == "true") && (want == "true" || want == "false"),
     }
@@ -316,5 +314,14 @@ fn passes(test: &Test, value: &Json, look: Look) -> bool {
 }
 
 fn folded(text: &str, fold: bool) -> String {
-    if fold { text.to_lowercase() } else { text.to_owned() }
+    if fold { lower(text) } else { text.to_owned() }
+}
+
+/// Lower case, but no other letter becomes one of ASCII.
+fn lower(text: &str) -> String {
+    let one = |c: char| match c {
+        '\u{130}' | '\u{212a}' => c.to_string(),
+        c => c.to_lowercase().to_string(),
+    };
+    text.chars().map(one).collect()
 }

@@ -1,0 +1,269 @@
+//! Which rows have which texts? Templates and slots of a text column, searched without putting
+//! the texts together, and put together where they are asked for.
+//!
+//! Knows no queries: what is looked for are tokens, fragments and verdicts on templates.
+
+use std::sync::Arc;
+
+use super::chunks::Decoded;
+use super::column::{Column, Places};
+use super::dictionary::Templates;
+use super::{ReadError, RowSet};
+use crate::build::strings::parse_hex;
+use crate::split::filter::{key, may_hold};
+use crate::split::text::{Needle, TextChunk};
+use crate::split::write::push_hex;
+
+/// What is known of the texts of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// None passes.
+    None,
+    /// All pass.
+    All,
+    /// Some may.
+    Maybe,
+}
+
+/// The template of every value that is kept as hexadecimal digits.
+const HEX_TEMPLATE: u32 = 1;
+
+/// The texts of a group.
+pub(super) struct GroupTexts {
+    column: Column,
+    group: u32,
+    texts: Group,
+    templates: Arc<Templates>,
+}
+
+enum Group {
+    Text(Arc<TextChunk>),
+    Hex(bytes::Bytes, usize),
+}
+
+impl GroupTexts {
+    /// The text of a value, counted from the group's first.
+    pub(super) fn text<'b>(
+        &self,
+        value: usize,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<&'b str, ReadError> {
+        let malformed = || self.column.malformed(self.group);
+        buffer.clear();
+        match &self.texts {
+            Group::Hex(bytes, width) => {
+                let value = bytes.get(value * width..(value + 1) * width);
+                push_hex(value.ok_or_else(malformed)?, buffer);
+            }
+            Group::Text(chunk) => {
+                let text = chunk.text(value, &self.templates.keys, buffer);
+                text.map_err(|_| malformed())?;
+            }
+        }
+        std::str::from_utf8(buffer).map_err(|_| malformed())
+    }
+}
+
+impl Column {
+    pub(super) fn group_texts(&self, group: u32) -> Result<GroupTexts, ReadError> {
+        let texts = match self.core.values(self.number, group)? {
+            Decoded::Text(chunk) => Group::Text(chunk),
+            Decoded::Hex(bytes, width) => Group::Hex(bytes, width),
+            _ => return Err(self.core.bad("a text column has no texts")),
+        };
+        Ok(GroupTexts { column: self.clone(), group, texts, templates: self.templates()? })
+    }
+
+    fn text_places(&self, group: u32) -> Result<Places, ReadError> {
+        Ok(match self.core.positions(self.number, group)? {
+            None => Places::Full,
+            Some(starts) => Places::Starts(starts),
+        })
+    }
+
+    fn malformed(&self, group: u32) -> ReadError {
+        let path = &self.core.column(self.number).path;
+        self.core.bad(format!("texts of column `{path}` in group {group}: malformed"))
+    }
+
+    /// The rows of `within` by what is known of their templates: those with a value whose template
+    /// is marked `All`, and of the others those with one marked `Maybe`. One verdict a template.
+    ///
+    /// # Errors
+    /// The split cannot be read.
+    pub fn rows_by_template(
+        &self,
+        verdicts: &[Verdict],
+        within: &RowSet,
+    ) -> Result<(RowSet, RowSet), ReadError> {
+        let (mut sure, mut maybe) = (RowSet::none(within.docs()), RowSet::none(within.docs()));
+        let templates = self.templates()?;
+        let used = |wanted: Verdict| {
+            let of = |t: u32| verdicts.get(t as usize).copied().unwrap_or(Verdict::Maybe);
+            (0..templates.len() as u32).any(|t| templates.count(t) > 0 && of(t) == wanted)
+        };
+        let (any_sure, any_maybe) = (used(Verdict::All), used(Verdict::Maybe));
+        if !any_sure && !any_maybe {
+            return Ok((sure, maybe));
+        }
+        for group in 0..self.core.groups() {
+            let rows = self.core.rows_of(group);
+            if !within.any_in(rows.clone()) {
+                continue;
+            }
+            let texts = self.group_texts(group)?.texts;
+            let places = self.text_places(group)?;
+            let is = |at: usize, wanted: Verdict| {
+                let template = match &texts {
+                    Group::Text(chunk) => chunk.ids().get(at),
+                    Group::Hex(..) => HEX_TEMPLATE,
+                };
+                verdicts.get(template as usize).copied().unwrap_or(Verdict::Maybe) == wanted
+            };
+            let mark = |wanted: Verdict, out: &mut RowSet| {
+                places.mark((rows.start, rows.len()), |at| is(at, wanted), out);
+            };
+            if any_sure {
+                mark(Verdict::All, &mut sure);
+            }
+            if any_maybe {
+                mark(Verdict::Maybe, &mut maybe);
+            }
+        }
+        sure.and(within);
+        maybe.and(within);
+        maybe.and_not(&sure);
+        Ok((sure, maybe))
+    }
+
+    /// The rows of `within` that have a slot with this folded token (a raw value: that hold the
+    /// token). Exact. Groups whose filter does not know the token are not read.
+    ///
+    /// # Errors
+    /// The split cannot be read.
+    pub fn rows_with_slot_token(&self, token: &str, within: &RowSet) -> Result<RowSet, ReadError> {
+        let key = key(self.number, token.as_bytes());
+        let mut out = RowSet::none(within.docs());
+        for group in 0..self.core.groups() {
+            if !within.any_in(self.core.rows_of(group)) {
+                continue;
+            }
+            let filter = self.core.bytes("filter", &self.core.group(group)?.filter)?;
+            if may_hold(&filter, key) {
+                self.find(group, &Needle::Token(token), within, &mut out)?;
+            }
+        }
+        out.and(within);
+        Ok(out)
+    }
+
+    /// The rows of `within` that have a slot (or raw value) in which the fragment stands, which
+    /// consists of token characters only; with `fold` whatever the case of ASCII letters. Exact
+    /// for slots (and raw values) alone: static text is not looked at.
+    ///
+    /// # Errors
+    /// The split cannot be read.
+    pub fn rows_with_slot_fragment(
+        &self,
+        fragment: &str,
+        fold: bool,
+        within: &RowSet,
+    ) -> Result<RowSet, ReadError> {
+        let mut out = RowSet::none(within.docs());
+        for group in 0..self.core.groups() {
+            if within.any_in(self.core.rows_of(group)) {
+                self.find(group, &Needle::Fragment(fragment, fold), within, &mut out)?;
+            }
+        }
+        out.and(within);
+        Ok(out)
+    }
+
+    fn find(
+        &self,
+        group: u32,
+        needle: &Needle<'_>,
+        within: &RowSet,
+        out: &mut RowSet,
+    ) -> Result<(), ReadError> {
+        let rows = self.core.rows_of(group);
+        let places = self.text_places(group)?;
+        let mut hit = |value: u32| out.insert(rows.start + places.row(value));
+        match self.group_texts(group)?.texts {
+            Group::Hex(bytes, width) => find_in_hex(&bytes, width, needle, &mut hit),
+            Group::Text(chunk) => {
+                let templates = self.templates()?;
+                let mut wanted = vec![false; templates.len()];
+                for row in within.iter_in(rows.clone()) {
+                    for value in places.of(row - rows.start) {
+                        if let Some(slot) = wanted.get_mut(chunk.ids().get(value) as usize) {
+                            *slot = true;
+                        }
+                    }
+                }
+                let is_wanted = |id: u32| wanted.get(id as usize).copied().unwrap_or(false);
+                chunk
+                    .find(needle, &templates.keys, &is_wanted, &mut hit)
+                    .map_err(|_| self.malformed(group))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `visit` with each text of the rows of the set, rising, until it says `false` (kind
+    /// `Text`).
+    ///
+    /// # Errors
+    /// The split cannot be read.
+    pub fn for_each_text(
+        &self,
+        rows: &RowSet,
+        visit: &mut dyn FnMut(u32, &str) -> bool,
+    ) -> Result<(), ReadError> {
+        let mut buffer = Vec::new();
+        for group in 0..self.core.groups() {
+            let run = self.core.rows_of(group);
+            if !rows.any_in(run.clone()) {
+                continue;
+            }
+            let texts = self.group_texts(group)?;
+            let places = self.text_places(group)?;
+            for row in rows.iter_in(run.clone()) {
+                for value in places.of(row - run.start) {
+                    if !visit(row, texts.text(value, &mut buffer)?) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn find_in_hex(bytes: &[u8], width: usize, needle: &Needle<'_>, hit: &mut dyn FnMut(u32)) {
+    match needle {
+        Needle::Token(token) => {
+            let mut wanted = Vec::new();
+            let digits = token.len() == width * 2;
+            if digits && parse_hex(token.as_bytes(), &mut wanted).is_some() {
+                let values = bytes.chunks_exact(width).enumerate();
+                values.filter(|(_, v)| *v == wanted).for_each(|(at, _)| hit(at as u32));
+            }
+        }
+        Needle::Fragment(fragment, fold) => {
+            let fragment = match fold {
+                true => fragment.to_ascii_lowercase(),
+                false => (*fragment).to_owned(),
+            };
+            let finder = memchr::memmem::Finder::new(fragment.as_bytes());
+            let mut text = Vec::with_capacity(width * 2);
+            for (at, value) in bytes.chunks_exact(width).enumerate() {
+                text.clear();
+                push_hex(value, &mut text);
+                if finder.find(&text).is_some() {
+                    hit(at as u32);
+                }
+            }
+        }
+    }
+}

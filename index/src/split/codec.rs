@@ -1,0 +1,351 @@
+//! How are runs of numbers kept? As bytes above the least one, plane by plane, each plane
+//! compressed when that pays.
+//!
+//! ```text
+//! ints: count | least (zigzag) | scale | width in bytes | width planes
+//! plane: 0 raw | 1 zstd, bytes before compression are `count`; length | bytes
+//! ```
+//! Numbers of the header are LEB128. Value = least + scale × the number of its planes.
+
+use std::io;
+
+/// Appends a number in LEB128.
+pub(crate) fn put_number(out: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+/// Reads a number in LEB128; `None` at the end or when it is too long.
+pub(crate) fn take_number(from: &mut &[u8]) -> Option<u64> {
+    let mut out = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (first, rest) = from.split_first()?;
+        *from = rest;
+        out |= u64::from(first & 0x7f) << shift;
+        if first & 0x80 == 0 {
+            return Some(out);
+        }
+    }
+    None
+}
+
+/// A number in LEB128 that must be at most `most`.
+pub(crate) fn take_up_to(from: &mut &[u8], most: usize) -> Option<usize> {
+    let n = usize::try_from(take_number(from)?).ok()?;
+    (n <= most).then_some(n)
+}
+
+/// The next `len` bytes.
+pub(crate) fn take_bytes<'a>(from: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
+    let (bytes, rest) = from.split_at_checked(len)?;
+    *from = rest;
+    Some(bytes)
+}
+
+/// Small numbers for numbers near 0 of either sign.
+pub(crate) fn zigzag(n: i64) -> u64 {
+    ((n << 1) ^ (n >> 63)) as u64
+}
+
+/// The other way round.
+pub(crate) fn unzigzag(n: u64) -> i64 {
+    (n >> 1) as i64 ^ -((n & 1) as i64)
+}
+
+/// Compressors that are kept between uses.
+pub(crate) struct Packer {
+    /// For what looks like text.
+    text: zstd::bulk::Compressor<'static>,
+    /// For planes of numbers: only their skew is worth the time.
+    plane: zstd::bulk::Compressor<'static>,
+    scratch: Vec<u8>,
+}
+
+/// Level for planes.
+const PLANE_LEVEL: i32 = 1;
+/// The most that is read after decompression of one frame.
+pub(crate) const FRAME_BYTES_MAX: usize = 256 << 20;
+
+impl Packer {
+    /// Text at this level of zstd.
+    pub(crate) fn new(level: i32) -> io::Result<Self> {
+        Ok(Self {
+            text: zstd::bulk::Compressor::new(level)?,
+            plane: zstd::bulk::Compressor::new(PLANE_LEVEL)?,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// A frame of text.
+    pub(crate) fn text(&mut self, raw: &[u8]) -> io::Result<Vec<u8>> {
+        self.text.compress(raw)
+    }
+
+    /// Appends values.
+    pub(crate) fn ints(
+        &mut self,
+        values: impl ExactSizeIterator<Item = i64> + Clone,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let count = values.len();
+        put_number(out, count as u64);
+        let Some(least) = values.clone().min() else { return Ok(()) };
+        let offset = |v: i64| v.wrapping_sub(least) as u64;
+        let most = values.clone().map(offset).max().unwrap_or(0);
+        let scale = scale(values.clone().map(offset));
+        put_number(out, zigzag(least));
+        put_number(out, scale);
+        let width = (64 - (most / scale).leading_zeros() as usize).div_ceil(8);
+        out.push(width as u8);
+        let mut planes = std::mem::take(&mut self.scratch);
+        planes.clear();
+        planes.resize(width * count, 0);
+        for (at, value) in values.enumerate() {
+            let value = if scale == 1 { offset(value) } else { offset(value) / scale };
+            for plane in 0..width {
+                planes[plane * count + at] = (value >> (8 * plane)) as u8;
+            }
+        }
+        let done = planes.chunks_exact(count).try_for_each(|p| self.plane(p, out));
+        self.scratch = planes;
+        done
+    }
+
+    fn plane(&mut self, plane: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        let packed = if plane.len() < 16 { Vec::new() } else { self.plane.compress(plane)? };
+        let pays = !packed.is_empty() && packed.len() < plane.len() - plane.len() / 32;
+        let (form, bytes) = if pays { (1, packed.as_slice()) } else { (0, plane) };
+        out.push(form);
+        put_number(out, bytes.len() as u64);
+        out.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// The greatest number that divides all, at least 1.
+fn scale(values: impl Iterator<Item = u64>) -> u64 {
+    let mut out = 0u64;
+    for value in values {
+        let (mut a, mut b) = (out, value);
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        out = a;
+        if out == 1 {
+            break;
+        }
+    }
+    out.max(1)
+}
+
+/// Planes of numbers, before they are put together.
+struct Planes {
+    count: usize,
+    least: i64,
+    scale: u64,
+    planes: Vec<Vec<u8>>,
+}
+
+fn take_planes(from: &mut &[u8], count_max: usize) -> Option<Planes> {
+    let count = take_up_to(from, count_max)?;
+    if count == 0 {
+        return Some(Planes { count, least: 0, scale: 1, planes: Vec::new() });
+    }
+    let least = unzigzag(take_number(from)?);
+    let scale = take_number(from)?;
+    let (width, rest) = from.split_first()?;
+    *from = rest;
+    if *width > 8 {
+        return None;
+    }
+    let mut planes = Vec::with_capacity(usize::from(*width));
+    for _ in 0..*width {
+        let (form, rest) = from.split_first()?;
+        *from = rest;
+        let bytes = take_up_to(from, from.len())?;
+        let bytes = take_bytes(from, bytes)?;
+        let plane = match form {
+            0 => bytes.to_vec(),
+            1 => zstd::bulk::decompress(bytes, count).ok()?,
+            _ => return None,
+        };
+        if plane.len() != count {
+            return None;
+        }
+        planes.push(plane);
+    }
+    Some(Planes { count, least, scale, planes })
+}
+
+/// Reads what [`Packer::ints`] wrote; `None` when it is malformed or longer than `count_max`.
+pub(crate) fn take_ints(from: &mut &[u8], count_max: usize) -> Option<Vec<i64>> {
+    let Planes { count, least, scale, planes } = take_planes(from, count_max)?;
+    let mut out = vec![0u64; count];
+    for (at, plane) in planes.iter().enumerate() {
+        for (value, byte) in out.iter_mut().zip(plane) {
+            *value |= u64::from(*byte) << (8 * at);
+        }
+    }
+    let finish = |v: u64| least.wrapping_add(v.wrapping_mul(scale) as i64);
+    Some(out.into_iter().map(finish).collect())
+}
+
+/// Ordinals, as narrow as they can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ords {
+    /// Below 256.
+    Narrow(Vec<u8>),
+    /// Below 65536.
+    Middle(Vec<u16>),
+    /// Any.
+    Wide(Vec<u32>),
+}
+
+impl Ords {
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            Ords::Narrow(list) => list.len(),
+            Ords::Middle(list) => list.len(),
+            Ords::Wide(list) => list.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The ordinal at a position that exists.
+    pub fn get(&self, at: usize) -> u32 {
+        match self {
+            Ords::Narrow(list) => u32::from(list[at]),
+            Ords::Middle(list) => u32::from(list[at]),
+            Ords::Wide(list) => list[at],
+        }
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Ords::Narrow(list) => list.len(),
+            Ords::Middle(list) => list.len() * 2,
+            Ords::Wide(list) => list.len() * 4,
+        }
+    }
+
+    /// Calls `visit` with each position and ordinal of a run.
+    pub fn for_each(&self, run: std::ops::Range<usize>, mut visit: impl FnMut(usize, u32)) {
+        let from = run.start;
+        match self {
+            Ords::Narrow(list) => {
+                list[run].iter().enumerate().for_each(|(at, v)| visit(from + at, u32::from(*v)));
+            }
+            Ords::Middle(list) => {
+                list[run].iter().enumerate().for_each(|(at, v)| visit(from + at, u32::from(*v)));
+            }
+            Ords::Wide(list) => {
+                list[run].iter().enumerate().for_each(|(at, v)| visit(from + at, *v));
+            }
+        }
+    }
+}
+
+/// Reads ordinals below `limit`; `None` when it is malformed or there are more than `count_max`.
+pub(crate) fn take_ords(from: &mut &[u8], count_max: usize, limit: u64) -> Option<Ords> {
+    let Planes { count, least, scale, mut planes } = take_planes(from, count_max)?;
+    let base = u64::try_from(least).ok()?;
+    let plain = base == 0 && scale == 1;
+    let ords = match planes.len() {
+        0 if base < 256 => Ords::Narrow(vec![base as u8; count]),
+        1 if plain => Ords::Narrow(planes.pop()?),
+        2 if plain => {
+            let high = planes.pop()?;
+            let low = planes.pop()?;
+            let joined = low.iter().zip(&high).map(|(l, h)| u16::from(*l) | u16::from(*h) << 8);
+            Ords::Middle(joined.collect())
+        }
+        _ => {
+            let mut out = vec![0u64; count];
+            for (at, plane) in planes.iter().enumerate() {
+                for (value, byte) in out.iter_mut().zip(plane) {
+                    *value |= u64::from(*byte) << (8 * at);
+                }
+            }
+            let value = |v: u64| base.checked_add(v.checked_mul(scale)?);
+            let most = out.iter().try_fold(0, |most, v| Some(value(*v)?.max(most)))?;
+            if most >= limit.max(1) {
+                return None;
+            }
+            let all = out.into_iter().map(|v| base + v * scale);
+            match most {
+                0..256 => Ords::Narrow(all.map(|v| v as u8).collect()),
+                256..65536 => Ords::Middle(all.map(|v| v as u16).collect()),
+                _ => Ords::Wide(all.map(|v| v as u32).collect()),
+            }
+        }
+    };
+    let inside = match &ords {
+        Ords::Narrow(list) => list.iter().copied().max().map(u64::from),
+        Ords::Middle(list) => list.iter().copied().max().map(u64::from),
+        Ords::Wide(list) => list.iter().copied().max().map(u64::from),
+    };
+    inside.is_none_or(|most| most < limit).then_some(ords)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn packer() -> Packer {
+        Packer::new(3).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_come_back(
+            values in prop_oneof![
+                prop::collection::vec(any::<i64>(), 0..80),
+                prop::collection::vec(-3i64..300, 0..400),
+                prop::collection::vec((0i64..1000).prop_map(|v| v * 1_000_000), 0..80),
+                (any::<i64>(), 0usize..60).prop_map(|(v, n)| vec![v; n]),
+            ],
+        ) {
+            let mut bytes = Vec::new();
+            packer().ints(values.iter().copied(), &mut bytes).unwrap();
+            let mut rest = bytes.as_slice();
+            prop_assert_eq!(take_ints(&mut rest, values.len()), Some(values.clone()));
+            prop_assert!(rest.is_empty());
+            prop_assert_eq!(take_ints(&mut &bytes[..], values.len().saturating_sub(1)).is_some(), values.is_empty());
+        }
+
+        #[test]
+        fn ordinals_come_back(
+            values in prop_oneof![
+                prop::collection::vec(0u32..256, 0..80),
+                prop::collection::vec(0u32..70_000, 0..80),
+                prop::collection::vec(any::<u32>(), 0..80),
+                prop::collection::vec(300u32..310, 0..80),
+            ],
+        ) {
+            let mut bytes = Vec::new();
+            packer().ints(values.iter().map(|v| i64::from(*v)), &mut bytes).unwrap();
+            let limit = values.iter().max().map_or(1, |m| u64::from(*m) + 1);
+            let got = take_ords(&mut &bytes[..], values.len(), limit).unwrap();
+            prop_assert_eq!((0..got.len()).map(|at| got.get(at)).collect::<Vec<_>>(), values.clone());
+            if values.iter().any(|v| *v > 0) {
+                prop_assert_eq!(take_ords(&mut &bytes[..], values.len(), limit - 1), None);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = take_ints(&mut &bytes[..], 1000);
+            let _ = take_ords(&mut &bytes[..], 1000, 50);
+        }
+    }
+}

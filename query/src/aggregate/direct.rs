@@ -1,0 +1,249 @@
+//! What can be counted without handing rows on? The outermost buckets of a split, as sets and runs
+//! of rows and as counts by ordinal.
+//!
+//! Gives the same as the collectors, or nothing where they are needed.
+
+use std::ops::Range;
+
+use hashbrown::HashMap;
+use index::read::{Column, RowSet, Values};
+use model::time::{TimeRange, Timestamp};
+
+use super::cardinality::{Distinct, hash_text};
+use super::key::Key;
+use super::keyed::too_many_buckets;
+use super::partial::{Bucket, Partial};
+use super::source::{Dict, FieldValues, Segment};
+use super::{DatePlan, Kind, Planned, collect, is_time_field};
+use crate::leaf::scan::BLOCK_ROWS;
+use crate::leaf::{LeafError, SplitEval};
+use crate::plan::Node;
+
+/// The largest dictionary that is counted anew for each bucket of time, in strings.
+const TERMS_MAX: usize = 4096;
+/// Memory of a bucket, about, in bytes.
+const BUCKET_BYTES: usize = 128;
+
+/// One aggregation over rows of a split; `None` when it has to be collected.
+///
+/// # Errors
+/// The split cannot be read, a limit is reached, or the search was stopped.
+pub(super) fn direct(
+    planned: &Planned,
+    eval: SplitEval<'_>,
+    rows: &RowSet,
+) -> Result<Option<Partial>, LeafError> {
+    let of = Of { eval, rows };
+    match &planned.kind {
+        Kind::Filter(node) => of.slots(planned, std::slice::from_ref(node), false).map(Some),
+        Kind::Filters(agg, nodes) => of.slots(planned, nodes, agg.other.is_some()).map(Some),
+        Kind::Terms(agg) if planned.subs.is_empty() => {
+            let Some(dict) = of.dict(&agg.field)? else { return Ok(None) };
+            let mut counts = vec![0; dict.dictionary.len()];
+            eval.run.charge(counts.len() * size_of::<u64>())?;
+            of.count_ords(&dict.column, rows.span(), &mut counts)?;
+            let missing = agg.missing.as_ref().map(Key::of_json);
+            of.terms(&dict, &counts, (u64::from(rows.count()), missing)).map(Some)
+        }
+        Kind::Cardinality(path) => of.cardinality(path),
+        Kind::Date(plan) => of.date(plan, &planned.subs),
+        _ => Ok(None),
+    }
+}
+
+struct Of<'a> {
+    eval: SplitEval<'a>,
+    rows: &'a RowSet,
+}
+
+impl Of<'_> {
+    /// The dictionary of a field whose values are single strings of it.
+    fn dict(&self, path: &str) -> Result<Option<Dict>, LeafError> {
+        let field = FieldValues::open(Segment::Split(self.eval), path)?;
+        Ok(field.dict().filter(|dict| dict.column.is_single()).cloned())
+    }
+
+    fn slots(&self, planned: &Planned, nodes: &[Node], other: bool) -> Result<Partial, LeafError> {
+        let mut rest = other.then(|| self.rows.clone());
+        let mut out = Vec::with_capacity(nodes.len() + 1);
+        let bucket = |rows: &RowSet| -> Result<Bucket, LeafError> {
+            let subs = match planned.subs.is_empty() {
+                true => Vec::new(),
+                false => collect(&planned.subs, Segment::Split(self.eval), rows)?,
+            };
+            Ok(Bucket { docs: u64::from(rows.count()), subs })
+        };
+        for node in nodes {
+            let passing = self.eval.rows(node, self.rows)?;
+            rest.iter_mut().for_each(|rest| rest.and_not(&passing));
+            out.push(bucket(&passing)?);
+        }
+        if let Some(rest) = rest {
+            out.push(bucket(&rest)?);
+        }
+        Ok(Partial::Slots(out))
+    }
+
+    /// Counts the ordinals of the rows in a run.
+    fn count_ords(
+        &self,
+        column: &Column,
+        run: Range<u32>,
+        counts: &mut [u64],
+    ) -> Result<(), LeafError> {
+        self.eval.run.check()?;
+        if self.rows.count_in(run.clone()) as usize == run.len() {
+            return Ok(column.count_ords(run, counts)?);
+        }
+        let (mut block, mut ords) = (Vec::new(), Values::default());
+        let mut from = run.start;
+        while from < run.end {
+            let to = from.saturating_add(BLOCK_ROWS as u32).min(run.end);
+            block.clear();
+            self.rows.extend_into(from..to, &mut block);
+            if !block.is_empty() {
+                self.eval.run.check()?;
+                ords.rows.clear();
+                ords.values.clear();
+                column.ords(&block, &mut ords)?;
+                for ord in &ords.values {
+                    if let Some(count) = counts.get_mut(*ord as usize) {
+                        *count += 1;
+                    }
+                }
+            }
+            from = to;
+        }
+        Ok(())
+    }
+
+    /// Buckets of counts by ordinal, and of the rows that have no value.
+    fn terms(
+        &self,
+        dict: &Dict,
+        counts: &[u64],
+        (docs, missing): (u64, Option<Key>),
+    ) -> Result<Partial, LeafError> {
+        let mut out: HashMap<Key, Bucket> = HashMap::new();
+        let mut bytes = 0;
+        for (ord, docs) in (0u32..).zip(counts).filter(|(_, docs)| **docs > 0) {
+            let text = dict.dictionary.get(ord);
+            bytes += BUCKET_BYTES + text.len();
+            out.insert(Key::Str(text.into()), Bucket { docs: *docs, subs: Vec::new() });
+        }
+        self.eval.run.charge(bytes)?;
+        let without = docs - counts.iter().sum::<u64>().min(docs);
+        if let (Some(missing), true) = (missing, without > 0) {
+            // The stand-in for no value can be a value as well.
+            out.entry(missing).or_default().docs += without;
+        }
+        Ok(Partial::Keyed(out))
+    }
+
+    fn cardinality(&self, path: &str) -> Result<Option<Partial>, LeafError> {
+        let run = self.eval.run;
+        let mut out = Distinct::default();
+        let mut grown = 0;
+        let field = FieldValues::open(Segment::Split(self.eval), path)?;
+        if let Some(column) = field.text() {
+            let (mut seen, mut stopped) = (0usize, Ok(()));
+            column.for_each_text(self.rows, &mut |_, text| {
+                seen += 1;
+                grown += 12 * usize::from(out.add(hash_text(text)));
+                if seen.is_multiple_of(BLOCK_ROWS) {
+                    stopped = run.check().and_then(|()| run.charge(std::mem::take(&mut grown)));
+                }
+                stopped.is_ok()
+            })?;
+            stopped?;
+        } else if let Some(dict) = field.dict().filter(|dict| dict.column.is_single()) {
+            let mut counts = vec![0; dict.dictionary.len()];
+            run.charge(counts.len() * size_of::<u64>())?;
+            self.count_ords(&dict.column, self.rows.span(), &mut counts)?;
+            for (ord, _) in (0u32..).zip(&counts).filter(|(_, count)| **count > 0) {
+                grown += 12 * usize::from(out.add(hash_text(dict.dictionary.get(ord))));
+            }
+        } else {
+            return Ok(None);
+        }
+        run.charge(grown)?;
+        Ok(Some(Partial::Distinct(out)))
+    }
+
+    /// Buckets of the records' own time: runs of rows, with nothing in them or `terms` of strings
+    /// with dictionaries.
+    fn date(&self, plan: &DatePlan, subs: &[Planned]) -> Result<Option<Partial>, LeafError> {
+        if !is_time_field(&plan.agg.field) || plan.agg.hard_bounds.is_some() {
+            return Ok(None);
+        }
+        let mut inner = Vec::with_capacity(subs.len());
+        for sub in subs {
+            let Kind::Terms(agg) = &sub.kind else { return Ok(None) };
+            let dict = match sub.subs.is_empty() {
+                true => self.dict(&agg.field)?,
+                false => None,
+            };
+            let Some(dict) = dict.filter(|d| d.dictionary.len() <= TERMS_MAX) else {
+                return Ok(None);
+            };
+            let counts = vec![0; dict.dictionary.len()];
+            inner.push((dict, agg.missing.as_ref().map(Key::of_json), counts));
+        }
+        let reader = self.eval.reader;
+        let run = self.eval.run;
+        let mut out: HashMap<Key, Bucket> = HashMap::new();
+        let mut next = self.rows.first_from(0);
+        // Where the bucket before ended: most begin there, and need no look at a record's time.
+        let mut border = None;
+        while let Some(row) = next {
+            run.check()?;
+            let at = match border.take() {
+                Some(border) => border,
+                None => reader.timestamp(row)?.0,
+            };
+            let (from, to) = plan.rounding.bucket(at);
+            let range = TimeRange { from: Timestamp(at), to: Timestamp(to) };
+            let rows = reader.rows_in(range)?;
+            if rows.end <= row && to < i64::MAX {
+                // None in this bucket: go on where the next record is.
+                continue;
+            }
+            let end = rows.end.max(row + 1);
+            let docs = u64::from(self.rows.count_in(row..end));
+            let mut partials = Vec::with_capacity(inner.len());
+            for (dict, missing, counts) in &mut inner {
+                counts.fill(0);
+                self.count_ords(&dict.column, row..end, counts)?;
+                partials.push(self.terms(dict, counts, (docs, missing.clone()))?);
+            }
+            // Where the clock was moved, two runs can begin at the same time.
+            out.entry(Key::Time(from)).or_default().merge(Bucket { docs, subs: partials });
+            run.charge(BUCKET_BYTES)?;
+            if out.len() > run.buckets_max {
+                return Err(LeafError::Query(too_many_buckets(run.buckets_max)));
+            }
+            next = self.rows.first_from(end);
+            border = Some(to);
+        }
+        Ok(Some(Partial::Keyed(out)))
+    }
+}
+
+/// Collects aggregations over rows of a split: what can be counted at once, and the rest.
+pub(super) fn collect_split(
+    planned: &[Planned],
+    eval: SplitEval<'_>,
+    rows: &RowSet,
+) -> Result<Vec<Partial>, LeafError> {
+    let mut out = Vec::with_capacity(planned.len());
+    let mut rest = Vec::new();
+    for plan in planned {
+        let found = direct(plan, eval, rows)?;
+        if found.is_none() {
+            rest.push(plan);
+        }
+        out.push(found);
+    }
+    let mut collected = super::collect_blocks(&rest, Segment::Split(eval), rows)?.into_iter();
+    Ok(out.into_iter().filter_map(|found| found.or_else(|| collected.next())).collect())
+}
