@@ -73,13 +73,17 @@ fn check(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
         other => origins.error("ingest", other),
     })?;
     store.check().map_err(|(key, wrong)| origins.error(&format!("store.{key}"), wrong))?;
-    let positive: [(&str, u64); 14] = [
+    let positive: [(&str, u64); 18] = [
         ("index.roll_raw_bytes", index.roll_raw_bytes),
         ("index.roll_age_ms", index.roll_age_ms),
         ("index.bucket_ms", index.bucket_ms),
         ("index.buckets_per_roll_max", index.buckets_per_roll_max as u64),
         ("index.block_bytes", index.block_bytes as u64),
         ("index.open_splits_max", index.open_splits_max as u64),
+        ("index.remote.block_bytes", index.remote.block_bytes),
+        ("index.remote.get_bytes_max", index.remote.get_bytes_max),
+        ("index.remote.concurrent_max", index.remote.concurrent_max as u64),
+        ("index.remote.timeout_ms", index.remote.timeout_ms),
         ("index.merge.raw_bytes_max", index.merge.raw_bytes_max),
         ("index.merge.interval_ms", index.merge.interval_ms),
         ("query.buckets_max", query.buckets_max as u64),
@@ -107,6 +111,14 @@ fn check(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
         (
             ("index.roll_raw_bytes", index.roll_raw_bytes),
             ("index.live_memory_bytes_max", index.live_memory_bytes_max),
+        ),
+        (
+            ("index.remote.block_bytes", index.remote.block_bytes),
+            ("index.remote.get_bytes_max", index.remote.get_bytes_max),
+        ),
+        (
+            ("index.remote.hedge_percent_max", index.remote.hedge_percent_max),
+            ("100 %", 100),
         ),
         (
             ("index.roll_raw_bytes", index.roll_raw_bytes),

@@ -384,6 +384,7 @@ impl SplitBuilder {
             docs: u64::from(self.rows),
             raw_bytes: self.raw_bytes,
             object_bytes: 0,
+            tail_bytes: 0,
             indexes: self.indexes,
             created: self.spec.created,
             merges: self.spec.merges,

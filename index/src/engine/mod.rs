@@ -139,13 +139,13 @@ impl Index {
         }
         let (node, _) = env.catalog.identity()?;
         let (checkpoint, batches) = env.catalog.checkpoint()?;
-        let limits = (settings.cache_bytes_max, settings.open_splits_max);
-        let cache =
-            ReaderCache::new(env.store.clone(), env.runtime.clone(), node, &cache_dir, limits);
+        let (store, runtime) = (env.store.clone(), env.runtime.clone());
+        let cache = ReaderCache::new(store, runtime, node, &cache_dir, &settings);
         let cache = Arc::new(cache.map_err(io(&cache_dir))?);
         // Read before any thread can stage new names: all of it is of the last run.
         let garbage = env.catalog.garbage(&[])?;
         let splits = env.catalog.splits()?;
+        cache.retain(&splits.iter().map(|meta| meta.id.clone()).collect());
         let splits = splits.into_iter().map(|m| Arc::new(Split::new(m, cache.clone()))).collect();
         let limits = Limits {
             roll_raw_bytes: settings.roll_raw_bytes,
@@ -325,7 +325,7 @@ impl Inner {
     /// Makes readable splits of published files; the files become cache copies or go.
     fn adopt(&self, files: &[BuiltSplit]) -> Vec<Arc<Split>> {
         let take = |file: &BuiltSplit| {
-            if let Err(error) = self.cache.adopt(&file.meta.id, &file.path) {
+            if let Err(error) = self.cache.adopt(&file.meta, &file.path) {
                 tracing::warn!(%error, path = %file.path.display(), "cannot keep a built file");
             }
             Arc::new(Split::new(file.meta.clone(), self.cache.clone()))

@@ -3,7 +3,9 @@
 //! A record is in exactly one of the two. Everything here is immutable and cheap to share.
 
 pub mod cache;
+pub mod object;
 pub mod reader;
+pub mod remote;
 pub mod rows;
 
 use std::sync::Arc;
@@ -15,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use cache::Split;
+pub use object::{MappedObject, ObjectBytes};
 pub use reader::SplitReader;
+pub use remote::RemoteObject;
 pub use rows::RowSet;
 
 /// What a query sees, from its first to its last step.
@@ -80,6 +84,10 @@ pub struct SplitMeta {
     pub raw_bytes: u64,
     /// Bytes of the object.
     pub object_bytes: u64,
+    /// The last so many bytes of the object are what every reader needs: footer, dictionaries,
+    /// filters. 0 when that is not known.
+    #[serde(default)]
+    pub tail_bytes: u64,
     /// Index names with their records, in the order of their numbers in the split.
     pub indexes: Vec<(IndexName, u64)>,
     /// When it was made.

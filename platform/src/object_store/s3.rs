@@ -222,9 +222,14 @@ fn promised_bytes(
     let wanted = range.end - range.start;
     match &object.content_range {
         Some(sent) => {
-            let total = sent.rsplit_once('/').and_then(|(_, total)| total.parse::<u64>().ok());
-            if total.is_some_and(|total| range.end > total) {
+            let (bytes, total) = sent.rsplit_once('/').unwrap_or((sent, ""));
+            if total.parse::<u64>().is_ok_and(|total| range.end > total) {
                 return Err(out_of_range(key, range));
+            }
+            let asked = format!("{}-{}", range.start, range.end - 1);
+            if bytes.trim_start_matches("bytes").trim() != asked {
+                let reason = format!("`{sent}` came instead of bytes {asked}");
+                return Err(StoreError::transient("get", key, reason));
             }
             Ok(Some(wanted))
         }

@@ -168,7 +168,7 @@ fn splits(
     let roll = Roll { batches: batches.iter().map(live).collect(), checkpoint: Default::default() };
     let mut out = Vec::new();
     for built in builder.build(&roll).unwrap() {
-        cache.adopt(&built.meta.id, &built.path).unwrap();
+        cache.adopt(&built.meta, &built.path).unwrap();
         out.push(Arc::new(Split::new(built.meta, cache.clone())));
     }
     out
@@ -182,8 +182,8 @@ impl Corpus {
         std::fs::create_dir_all(&copies).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let store = Arc::new(MemoryStore::new());
-        let limits = (u64::MAX, 100);
-        let cache = ReaderCache::new(store, runtime.handle().clone(), NODE, &copies, limits);
+        let settings = test_settings();
+        let cache = ReaderCache::new(store, runtime.handle().clone(), NODE, &copies, &settings);
         let cache = Arc::new(cache.unwrap());
         let (batches, docs) = records(docs, batch_docs, seed);
         let half = batches.len() / 2;
