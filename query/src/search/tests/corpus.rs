@@ -116,7 +116,7 @@ fn document(draw: &Draw, unique: u64) -> Json {
 }
 
 /// Batches of documents, and the documents as the naive evaluator sees them.
-fn records(docs: u64, batch_docs: u64, seed: u64) -> (Vec<Sequenced>, Vec<Doc>) {
+pub(super) fn records(docs: u64, batch_docs: u64, seed: u64) -> (Vec<Sequenced>, Vec<Doc>) {
     let draw = Draw(SeededRng::new(seed));
     let (mut batches, mut out) = (Vec::new(), Vec::new());
     let mut first = 1;
@@ -142,7 +142,7 @@ fn records(docs: u64, batch_docs: u64, seed: u64) -> (Vec<Sequenced>, Vec<Doc>) 
     (batches, out)
 }
 
-fn live(batch: &Sequenced) -> Arc<LiveBatch> {
+pub(super) fn live(batch: &Sequenced) -> Arc<LiveBatch> {
     let times = batch.batch.records().iter().map(|r| r.timestamp);
     let (from, last) = (times.clone().min().unwrap(), times.max().unwrap());
     let mut index_docs = vec![0; batch.batch.indexes().len()];
