@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 
+use index::read::SplitMeta;
+use index::read::cache::ReaderCache;
+use model::id::{NodeId, SplitId, Tenant};
+use model::time::{TimeRange, Timestamp};
+use platform::object_store::counting::Counting;
 use platform::object_store::s3::S3Store;
-use platform::object_store::{Kind, ObjectStore, Settings, conformance};
+use platform::object_store::{Body, Kind, ObjectStore, Settings, conformance};
 use serde_json::json;
 
 use crate::support::{Dice, Server, request, wait_until};
@@ -352,15 +357,12 @@ fn a_store_that_stalls_lets_ingest_go_on_up_to_the_limit_of_the_log() {
     assert_eq!(server.stop(), Some(0));
 }
 
-#[test]
-fn our_store_conforms_on_a_real_s3_server() {
-    let dir = tempfile::tempdir().unwrap();
-    let s3 = S3::start(dir.path());
-    let settings = Settings {
+fn s3_settings(s3: &S3, prefix: &str) -> Settings {
+    Settings {
         kind: Kind::S3,
         dir: PathBuf::new(),
         bucket: "logs-bucket".to_owned(),
-        prefix: "below/here".to_owned(),
+        prefix: prefix.to_owned(),
         region: "us-east-1".to_owned(),
         endpoint: format!("http://127.0.0.1:{}", s3.port),
         path_style: true,
@@ -370,7 +372,72 @@ fn our_store_conforms_on_a_real_s3_server() {
         retries_max: 0,
         retry_pause_first_ms: 1,
         retry_pause_max_ms: 1,
+    }
+}
+
+/// The settings of the index that ship.
+fn index_settings() -> index::Settings {
+    config::load(None, &[]).unwrap().index
+}
+
+#[test]
+fn ranges_of_a_split_come_from_a_real_s3_server_in_as_few_requests_as_promised() {
+    let dir = tempfile::tempdir().unwrap();
+    let s3 = S3::start(dir.path());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = runtime.block_on(S3Store::with_keys(&s3_settings(&s3, ""), KEY, SECRET));
+    let counting = Arc::new(Counting::new(Arc::new(store)));
+    let mut dice = Dice(3);
+    let object: Vec<u8> = (0..6_000_000).map(|_| dice.roll(256) as u8).collect();
+    let meta = SplitMeta {
+        id: SplitId::new("01SPLIT"),
+        tenant: Tenant::default(),
+        time: TimeRange { from: Timestamp(0), to: Timestamp(1) },
+        bucket: Timestamp(0),
+        docs: 1,
+        raw_bytes: 1,
+        object_bytes: object.len() as u64,
+        tail_bytes: 200_000,
+        indexes: Vec::new(),
+        created: Timestamp(0),
+        merges: 0,
     };
+    let key = index::split::object_key(&meta.id);
+    let body = Body::Bytes(object.clone().into());
+    runtime.block_on(counting.put(&key, body)).unwrap();
+    let cache_dir = dir.path().join("cache");
+    std::fs::create_dir(&cache_dir).unwrap();
+    let open = || {
+        let (store, handle) = (counting.clone(), runtime.handle().clone());
+        ReaderCache::new(store, handle, NodeId(1), &cache_dir, &index_settings()).unwrap()
+    };
+    let gets = || counting.counts().now().gets;
+    let cache = open();
+    let split = cache.object(&meta).unwrap();
+    assert_eq!(gets(), 1, "the tail");
+    assert!(*split.read(5_800_000..6_000_000).unwrap() == object[5_800_000..]);
+    let ranges = [10..90, 1_000_000..1_100_000, 1_140_000..1_150_000, 4_000_000..4_000_001];
+    split.prefetch(&ranges).unwrap();
+    assert_eq!(gets(), 4, "three ranges in one wave: two of the four are near each other");
+    for range in ranges {
+        let wanted = &object[range.start as usize..range.end as usize];
+        assert!(*split.read(range).unwrap() == *wanted);
+    }
+    assert_eq!(gets(), 4);
+    assert!(*split.read(0..6_000_000).unwrap() == object);
+    drop((split, cache));
+    let before = gets();
+    let cache = open();
+    let split = cache.object(&meta).unwrap();
+    assert!(*split.read(0..6_000_000).unwrap() == object);
+    assert_eq!(gets(), before, "after a restart all of it is on disk");
+}
+
+#[test]
+fn our_store_conforms_on_a_real_s3_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let s3 = S3::start(dir.path());
+    let settings = s3_settings(&s3, "below/here");
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         conformance::check(&S3Store::with_keys(&settings, KEY, SECRET).await).await;

@@ -103,6 +103,12 @@ fn check(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
     if index.merge.factor == 1 {
         return Err(origins.error("index.merge.factor", "is 1; merge at least 2, or 0 for never"));
     }
+    check_order(settings, origins)
+}
+
+/// Checks limits that must not be above other limits.
+fn check_order(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
+    let Settings { ingest, index, .. } = settings;
     let at_most = [
         (
             ("ingest.document_bytes_max", ingest.document_bytes_max),
@@ -116,10 +122,7 @@ fn check(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
             ("index.remote.block_bytes", index.remote.block_bytes),
             ("index.remote.get_bytes_max", index.remote.get_bytes_max),
         ),
-        (
-            ("index.remote.hedge_percent_max", index.remote.hedge_percent_max),
-            ("100 %", 100),
-        ),
+        (("index.remote.hedge_percent_max", index.remote.hedge_percent_max), ("100 %", 100)),
         (
             ("index.roll_raw_bytes", index.roll_raw_bytes),
             ("ingest.wal.bytes_max", ingest.wal.bytes_max),

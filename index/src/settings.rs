@@ -56,6 +56,7 @@ pub struct RemoteSettings {
     /// So many of a hundred requests may be sent a second time because they are slow; 0: none.
     pub hedge_percent_max: u64,
     /// How long one range may take, with all tries; then the search goes on without the split.
+    /// A request without an answer is sent anew after half of it.
     pub timeout_ms: u64,
 }
 

@@ -67,11 +67,20 @@ impl Fetcher {
             key: key.to_owned(),
             reason,
         };
-        let answer = tokio::time::timeout(self.timeout, self.hedged(key, span)).await;
-        let bytes = answer.unwrap_or_else(|_| {
-            let waited = self.timeout.as_millis();
-            Err(transient(format!("no answer within `index.remote.timeout_ms` = {waited}")))
-        })?;
+        let half = self.timeout / 2;
+        let answer = match tokio::time::timeout(half, self.hedged(key, span)).await {
+            Ok(answer) => answer,
+            // A connection that stalls says nothing about the next one.
+            Err(_) => {
+                tracing::warn!(key, ?half, "no answer to a range request: it is sent anew");
+                let anew = tokio::time::timeout(self.timeout - half, self.hedged(key, span)).await;
+                anew.unwrap_or_else(|_| {
+                    let waited = self.timeout.as_millis();
+                    Err(transient(format!("no answer within `index.remote.timeout_ms` = {waited}")))
+                })
+            }
+        };
+        let bytes = answer?;
         let wanted = span.end - span.start;
         if bytes.len() as u64 != wanted {
             let (from, to, came) = (span.start, span.end, bytes.len());

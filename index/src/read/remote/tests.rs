@@ -356,6 +356,15 @@ fn a_slow_request_is_sent_again_and_the_first_answer_counts() {
 }
 
 #[test]
+fn a_stalled_request_is_sent_anew_before_its_time_is_over() {
+    let mut bench = Bench::with(|call| if call.number == 0 { Fault::Stall } else { Fault::None });
+    bench.settings.remote.timeout_ms = 2_000;
+    let object = bench.open().object(&meta(1, TAIL)).unwrap();
+    check_read(&object, 1, LEN - 10..LEN);
+    assert_eq!(bench.gets(), 2);
+}
+
+#[test]
 fn hedges_are_at_most_five_percent_of_the_requests() {
     let bench = Bench::with(|_| Fault::None);
     let remote = bench.open();
