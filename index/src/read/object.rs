@@ -11,10 +11,13 @@ use platform::disk::Mapped;
 use super::ReadError;
 
 /// The bytes of one immutable object.
-#[expect(clippy::len_without_is_empty, reason = "no split is empty")]
 pub trait ObjectBytes: Send + Sync + std::fmt::Debug {
     /// Length of the object.
     fn len(&self) -> u64;
+    /// Whether there are no bytes.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
     /// The bytes of a range; blocks. Zero-copy when mapped.
     ///
     /// # Errors

@@ -91,6 +91,11 @@ impl Remote {
         for entry in std::fs::read_dir(dir)? {
             let entry = entry?;
             let meta = entry.metadata()?;
+            if meta.is_dir() {
+                let path = entry.path();
+                tracing::warn!(path = %path.display(), "a directory in the cache is left alone");
+                continue;
+            }
             found.push((meta.modified()?, entry.file_name(), meta.len()));
         }
         found.sort();

@@ -218,6 +218,7 @@ fn damaged_files_are_fetched_again() {
         std::fs::write(path, bytes).unwrap();
     }
     std::fs::write(bench.dir.path().join("SPLIT1.0-9.range.3.tmp"), "torn").unwrap();
+    std::fs::create_dir(bench.dir.path().join("lost+found")).unwrap();
     std::fs::write(bench.dir.path().join("SPLIT1.65536-131072.range"), "torn").unwrap();
     let remote = bench.open();
     assert_eq!(bench.files("tmp").len() + bench.files("range").len(), 1, "swept");
@@ -353,6 +354,8 @@ fn a_slow_request_is_sent_again_and_the_first_answer_counts() {
         check_read(&object, 1, 0..10);
     }
     assert_eq!(bench.gets() - before, 4);
+    let metrics = telemetry::render("logdrive_read_hedges");
+    assert!(metrics.contains("logdrive_read_hedges_total{won=\"second\"}"), "{metrics}");
 }
 
 #[test]
