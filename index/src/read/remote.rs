@@ -127,28 +127,36 @@ impl Remote {
         if span.is_empty() {
             return Ok(Bytes::new());
         }
-        // Also asked when a whole object is at hand, so that it counts as used.
-        if let Some((found, bytes)) = self.tails.find(&object.split, span.start, object.len) {
-            if found == span {
+        for _ in 0..ATTEMPTS_MAX {
+            if let Some(tail) = self.tail_at_hand(object, &span) {
                 telemetry::count(Metric::CacheHits, 1);
-                return Ok(bytes);
+                return Ok(tail);
+            }
+            let landed = self.obtain(object, std::slice::from_ref(&span), Place::Tails)?;
+            let holds =
+                |(found, _): &&(Span, Bytes)| found.start <= span.start && found.end == span.end;
+            if let Some((found, bytes)) = landed.iter().find(holds) {
+                return Ok(bytes.slice((span.start - found.start) as usize..));
+            }
+            // Another thread landed it between the two looks.
+        }
+        Err(object.failed(object.lost(&span)))
+    }
+
+    fn tail_at_hand(&self, object: &Source, span: &Span) -> Option<Bytes> {
+        // Asked first also when the whole object is at hand, so that it counts as used.
+        if let Some((found, bytes)) = self.tails.find(&object.split, span.start, object.len) {
+            if found == *span {
+                return Some(bytes);
             }
             self.tails.forget(&object.split);
         }
-        if let Some((found, bytes)) = self.ranges.find(&object.split, span.start, object.len)
-            && found.end == object.len
-        {
-            telemetry::count(Metric::CacheHits, 1);
-            let from = (span.start - found.start) as usize;
-            let tail = Bytes::copy_from_slice(&bytes[from..]);
-            return Ok(self.keep(object, &span, tail, Place::Tails));
+        let (found, bytes) = self.ranges.find(&object.split, span.start, object.len)?;
+        if found.end != object.len {
+            return None;
         }
-        let landed = self.obtain(object, std::slice::from_ref(&span), Place::Tails)?;
-        let holds =
-            |(found, _): &&(Span, Bytes)| found.start <= span.start && found.end == span.end;
-        let tail = landed.iter().find(holds);
-        let tail = tail.map(|(found, bytes)| bytes.slice((span.start - found.start) as usize..));
-        tail.ok_or_else(|| object.failed(object.lost(&span)))
+        let tail = Bytes::copy_from_slice(&bytes[(span.start - found.start) as usize..]);
+        Some(self.keep(object, span, tail, Place::Tails))
     }
 
     /// The whole object, in one request unless it is there. For readers that want a file.
@@ -178,17 +186,24 @@ impl Remote {
         place: Place,
     ) -> Result<Vec<(Span, Bytes)>, ReadError> {
         let mut out = Vec::new();
+        let mut others_failed = false;
         for _ in 0..ATTEMPTS_MAX {
             let (mine, others) = self.plan(object, wanted, place);
             telemetry::count(Metric::CacheMisses, mine.len() as u64);
-            let flights: Vec<_> = mine.iter().map(|p| p.flight().clone()).chain(others).collect();
+            let own = mine.iter().map(|pilot| (pilot.flight().clone(), true));
+            let flights: Vec<_> =
+                own.chain(others.into_iter().map(|flight| (flight, false))).collect();
             for pilot in mine {
                 self.runtime.spawn(self.clone().bring(object.clone(), pilot, place));
             }
             let mut again = false;
-            for flight in flights {
+            for (flight, own) in flights {
                 match flight.wait() {
                     Outcome::Done(bytes) => out.push((flight.span.clone(), bytes)),
+                    // It may have been old when this thread joined it: a try of its own is due.
+                    Outcome::Failed(error) if !own && !others_failed && error.is_transient() => {
+                        (others_failed, again) = (true, true);
+                    }
                     Outcome::Failed(error) => return Err(object.failed(error)),
                     Outcome::Abandoned => again = true,
                 }

@@ -422,6 +422,29 @@ fn faults_that_pass_are_survived_and_the_others_name_split_and_object() {
 }
 
 #[test]
+fn who_joined_a_request_that_failed_tries_once_more_alone() {
+    let failing = Arc::new(AtomicBool::new(true));
+    let fails = failing.clone();
+    let mut bench = Bench::with(move |_| match fails.load(Ordering::SeqCst) {
+        true => Fault::Stall,
+        false => Fault::None,
+    });
+    bench.settings.remote.timeout_ms = 1_000;
+    let remote = bench.open();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| remote.object(&meta(1, TAIL)).map(drop));
+        // Both its tries have begun, and stall.
+        while bench.gets() < 2 {
+            std::thread::yield_now();
+        }
+        failing.store(false, Ordering::SeqCst);
+        let second = remote.object(&meta(1, TAIL)).unwrap();
+        check_read(&second, 1, 0..LEN);
+        assert!(first.join().unwrap().is_err());
+    });
+}
+
+#[test]
 fn after_a_failure_the_rest_of_the_wave_is_not_asked_for() {
     let failing = Arc::new(AtomicBool::new(false));
     let fails = failing.clone();

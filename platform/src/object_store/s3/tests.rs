@@ -244,7 +244,8 @@ async fn every_fault_of_a_server_is_tried_again_to_success_or_told() {
     for (fault, passes) in faults {
         let (address, requests) =
             scripted(move |number, _| if number < 3 { fault } else { GOOD }).await;
-        let settings = Settings { request_timeout_ms: 300, ..s3_settings(address) };
+        let request_timeout_ms = if matches!(fault, Answer::Stall) { 1_000 } else { 30_000 };
+        let settings = Settings { request_timeout_ms, ..s3_settings(address) };
         let store = retrying::Retrying::new(Arc::new(store(&settings).await), policy);
         let got = store.get("some/key", Some(2..5)).await;
         let requests = requests.load(Ordering::SeqCst);

@@ -125,7 +125,7 @@ fn a_fault_that_stays_leaves_out_the_split_and_names_it() {
         (Fault::Missing, "does not exist"),
     ];
     for (fault, words) in faults {
-        let bucket = Bucket::new(if fault == Fault::Stall { 1_000 } else { 60_000 });
+        let bucket = Bucket::new(if fault == Fault::Stall { 2_000 } else { 60_000 });
         let bad = bucket.snapshot.splits[2].meta().clone();
         let key = object_key(&bad.id);
         bucket.fail(move |call| if call.key == key { fault } else { Fault::None });
