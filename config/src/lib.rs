@@ -73,7 +73,7 @@ fn check(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
         other => origins.error("ingest", other),
     })?;
     store.check().map_err(|(key, wrong)| origins.error(&format!("store.{key}"), wrong))?;
-    let positive: [(&str, u64); 15] = [
+    let positive: [(&str, u64); 19] = [
         ("index.roll_raw_bytes", index.roll_raw_bytes),
         ("index.roll_age_ms", index.roll_age_ms),
         ("index.bucket_ms", index.bucket_ms),
@@ -81,6 +81,10 @@ fn check(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
         ("index.group_rows", u64::from(index.group_rows)),
         ("index.column_cache_bytes_max", index.column_cache_bytes_max),
         ("index.open_splits_max", index.open_splits_max as u64),
+        ("index.remote.block_bytes", index.remote.block_bytes),
+        ("index.remote.get_bytes_max", index.remote.get_bytes_max),
+        ("index.remote.concurrent_max", index.remote.concurrent_max as u64),
+        ("index.remote.timeout_ms", index.remote.timeout_ms),
         ("index.merge.raw_bytes_max", index.merge.raw_bytes_max),
         ("index.merge.interval_ms", index.merge.interval_ms),
         ("query.buckets_max", query.buckets_max as u64),
@@ -104,6 +108,12 @@ fn check(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
     if index.merge.factor == 1 {
         return Err(origins.error("index.merge.factor", "is 1; merge at least 2, or 0 for never"));
     }
+    check_order(settings, origins)
+}
+
+/// Checks limits that must not be above other limits.
+fn check_order(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
+    let Settings { ingest, index, .. } = settings;
     let at_most = [
         (
             ("ingest.document_bytes_max", ingest.document_bytes_max),
@@ -113,6 +123,11 @@ fn check(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
             ("index.roll_raw_bytes", index.roll_raw_bytes),
             ("index.live_memory_bytes_max", index.live_memory_bytes_max),
         ),
+        (
+            ("index.remote.block_bytes", index.remote.block_bytes),
+            ("index.remote.get_bytes_max", index.remote.get_bytes_max),
+        ),
+        (("index.remote.hedge_percent_max", index.remote.hedge_percent_max), ("100 %", 100)),
         (
             ("index.roll_raw_bytes", index.roll_raw_bytes),
             ("ingest.wal.bytes_max", ingest.wal.bytes_max),

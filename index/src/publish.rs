@@ -49,7 +49,7 @@ pub struct Builder<'a> {
 }
 
 /// A part is divided among the threads when it holds at least so many bytes for each.
-const PART_BYTES_MIN: u64 = 8 << 20;
+const PART_BYTES_MIN: u64 = 32 << 20;
 
 impl Builder<'_> {
     /// Builds all splits of a roll.

@@ -32,12 +32,36 @@ pub struct Settings {
     pub open_splits_max: usize,
     /// Decoded columns of all open splits, in bytes of memory.
     pub column_cache_bytes_max: u64,
-    /// Local copies of splits of a remote store, in bytes.
+    /// Ranges and whole splits of a remote store that are kept on disk, in bytes.
     pub cache_bytes_max: u64,
+    /// Tails (footers, dictionaries, filters) of splits of a remote store that are kept on disk
+    /// besides, in bytes.
+    pub pinned_bytes_max: u64,
+    /// Reading from a remote store.
+    pub remote: RemoteSettings,
     /// Merging.
     pub merge: MergeSettings,
     /// Expiry.
     pub retention: RetentionSettings,
+}
+
+/// How ranges of splits are read from a remote store.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteSettings {
+    /// Ranges are widened to whole blocks of so many bytes.
+    pub block_bytes: u64,
+    /// Ranges with at most so many bytes between them come in one request.
+    pub gap_bytes_max: u64,
+    /// A longer range comes in several requests.
+    pub get_bytes_max: u64,
+    /// Requests at once, of all searches and merges.
+    pub concurrent_max: usize,
+    /// So many of a hundred requests may be sent a second time because they are slow; 0: none.
+    pub hedge_percent_max: u64,
+    /// How long one range may take, with all tries; then the search goes on without the split.
+    /// A request without an answer is sent anew after half of it.
+    pub timeout_ms: u64,
 }
 
 /// When splits are merged.
@@ -50,6 +74,8 @@ pub struct MergeSettings {
     pub raw_bytes_max: u64,
     /// How often a record is rewritten at most.
     pub rewrites_max: u32,
+    /// Memory for decoded columns of the splits that are merged.
+    pub memory_bytes_max: u64,
     /// How often the merger looks for work.
     pub interval_ms: u64,
 }
@@ -99,10 +125,20 @@ pub fn test_settings() -> Settings {
         open_splits_max: 512,
         column_cache_bytes_max: 32 << 20,
         cache_bytes_max: 10 << 30,
+        pinned_bytes_max: 1 << 30,
+        remote: RemoteSettings {
+            block_bytes: 64 << 10,
+            gap_bytes_max: 64 << 10,
+            get_bytes_max: 4 << 20,
+            concurrent_max: 16,
+            hedge_percent_max: 5,
+            timeout_ms: 20_000,
+        },
         merge: MergeSettings {
             factor: 4,
             raw_bytes_max: 256 << 20,
             rewrites_max: 2,
+            memory_bytes_max: 48 << 20,
             interval_ms: 1_000,
         },
         retention: RetentionSettings { default_days: 0, rules: Vec::new() },

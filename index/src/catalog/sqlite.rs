@@ -206,7 +206,7 @@ mod tests {
             docs: 1,
             raw_bytes: 2,
             object_bytes: 3,
-            tail_bytes: 2,
+            tail_bytes: 0,
             indexes: vec![(model::id::IndexName::new("logs"), 1)],
             created: Timestamp(4),
             merges: 0,

@@ -21,6 +21,7 @@ use crate::live::{Limits, Live, Roll};
 use crate::merge::{self, MergeError};
 use crate::publish::Builder;
 use crate::read::cache::ReaderCache;
+use crate::read::chunks::ChunkCache;
 use crate::read::{ReadError, Snapshot, Split, SplitMeta};
 use crate::settings::Settings;
 use crate::split::object_key;
@@ -139,14 +140,13 @@ impl Index {
         }
         let (node, _) = env.catalog.identity()?;
         let (checkpoint, batches) = env.catalog.checkpoint()?;
-        let limits =
-            (settings.cache_bytes_max, settings.open_splits_max, settings.column_cache_bytes_max);
-        let cache =
-            ReaderCache::new(env.store.clone(), env.runtime.clone(), node, &cache_dir, limits);
+        let (store, runtime) = (env.store.clone(), env.runtime.clone());
+        let cache = ReaderCache::new(store, runtime, node, &cache_dir, &settings);
         let cache = Arc::new(cache.map_err(io(&cache_dir))?);
         // Read before any thread can stage new names: all of it is of the last run.
         let garbage = env.catalog.garbage(&[])?;
         let splits = env.catalog.splits()?;
+        cache.retain(&splits.iter().map(|meta| meta.id.clone()).collect());
         let splits = splits.into_iter().map(|m| Arc::new(Split::new(m, cache.clone()))).collect();
         let limits = Limits {
             roll_raw_bytes: settings.roll_raw_bytes,
@@ -326,7 +326,7 @@ impl Inner {
     /// Makes readable splits of published files; the files become cache copies or go.
     fn adopt(&self, files: &[BuiltSplit]) -> Vec<Arc<Split>> {
         let take = |file: &BuiltSplit| {
-            if let Err(error) = self.cache.adopt(&file.meta.id, &file.path) {
+            if let Err(error) = self.cache.adopt(&file.meta, &file.path) {
                 tracing::warn!(%error, path = %file.path.display(), "cannot keep a built file");
             }
             Arc::new(Split::new(file.meta.clone(), self.cache.clone()))
@@ -371,8 +371,11 @@ impl Inner {
         let started = Instant::now();
         let run = || -> Result<(), IndexError> {
             let mut inputs = Vec::new();
+            let chunks = Arc::new(ChunkCache::new(self.settings.merge.memory_bytes_max));
             for split in splits.iter().filter(|s| ids.contains(&s.meta().id)) {
-                inputs.push((split.meta().clone(), split.open()?));
+                let reader = split.open_with(chunks.clone())?;
+                reader.prefetch_all()?;
+                inputs.push((split.meta().clone(), reader));
             }
             let staging = self.env.dir.join("staging");
             let file = merge::merge(&self.builder(&staging), &inputs)?;

@@ -110,8 +110,13 @@ impl Bench {
 }
 
 fn settings() -> Settings {
-    let merge =
-        MergeSettings { factor: 3, raw_bytes_max: 1 << 20, rewrites_max: 2, interval_ms: 1 };
+    let merge = MergeSettings {
+        factor: 3,
+        raw_bytes_max: 1 << 20,
+        rewrites_max: 2,
+        memory_bytes_max: 1 << 20,
+        interval_ms: 1,
+    };
     Settings { roll_raw_bytes: 2000, merge, ..test_settings() }
 }
 

@@ -1,10 +1,11 @@
-//! Where does a reader get a split's object? Mapped from the local store, or from a local copy.
+//! Which splits are open, and where does a reader get an object? Mapped from the local store, or by
+//! ranges from a remote one.
 //!
-//! A remote object is fetched whole, once, into the cache directory; the least recently used
-//! copies go when the directory is over its budget. Open readers are kept up to a number.
+//! Open readers are kept up to a number, the least recently used go first. What is kept of remote
+//! objects, and how it is fetched, is in [`super::remote`].
 
-use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::collections::{HashSet, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::id::{NodeId, SplitId};
@@ -12,8 +13,9 @@ use platform::disk::Mapped;
 use platform::object_store::{ObjectStore, StoreError};
 
 use super::chunks::ChunkCache;
-use super::object::MappedObject;
-use super::{ReadError, SplitMeta, SplitReader};
+use super::remote::Remote;
+use super::{MappedObject, ObjectBytes, ReadError, SplitMeta, SplitReader};
+use crate::settings::Settings;
 use crate::split::object_key;
 
 /// A published split.
@@ -49,13 +51,32 @@ impl Split {
         if let Some(reader) = self.cache.open_reader(&self.meta.id) {
             return Ok(reader);
         }
-        let object = self.cache.object(&self.meta.id)?;
-        let id = self.meta.id.clone();
-        let object = Arc::new(MappedObject::new(id.clone(), object));
-        let reader = SplitReader::open(id, self.cache.node, object, self.cache.chunks.clone())?;
-        let reader = Arc::new(reader);
+        let reader = match self.open_new() {
+            // Cached bytes may be wrong where the object is not: once more from the store.
+            Err(ReadError::Damaged { reason, .. }) if !self.cache.is_local(&self.meta.id) => {
+                tracing::warn!(split = %self.meta.id, reason, "read anew");
+                self.cache.forget(&self.meta.id);
+                self.open_new()?
+            }
+            opened => opened?,
+        };
         self.cache.keep(&self.meta.id, reader.clone());
         Ok(reader)
+    }
+
+    fn open_new(&self) -> Result<Arc<SplitReader>, ReadError> {
+        self.open_with(self.cache.chunks.clone())
+    }
+
+    /// Opens it apart from all other readers, with decoded parts of its own: what a merge reads
+    /// once must not push out what searches read often.
+    ///
+    /// # Errors
+    /// The object cannot be had, or is damaged.
+    pub fn open_with(&self, chunks: Arc<ChunkCache>) -> Result<Arc<SplitReader>, ReadError> {
+        let object = self.cache.object(&self.meta)?;
+        let reader = SplitReader::open(self.meta.id.clone(), self.cache.node, object, chunks)?;
+        Ok(Arc::new(reader))
     }
 }
 
@@ -63,25 +84,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Open readers and local copies.
+/// Open readers, and the objects behind them.
 #[derive(Debug)]
 pub struct ReaderCache {
-    store: Arc<dyn ObjectStore>,
-    runtime: tokio::runtime::Handle,
+    remote: Arc<Remote>,
     node: NodeId,
-    dir: PathBuf,
-    bytes_max: u64,
     open_max: usize,
-    /// What is decoded.
+    /// What is decoded of the open splits.
     chunks: Arc<ChunkCache>,
     /// Most recently used last.
     open: Mutex<VecDeque<(SplitId, Arc<SplitReader>)>>,
-    /// Local copies with their lengths, most recently used last.
-    copies: Mutex<VecDeque<(SplitId, u64)>>,
 }
 
 impl ReaderCache {
-    /// A cache in `dir`, which exists; copies that lie there already are used.
+    /// A cache with files in `dir`, which exists and belongs to it: what lies there already is
+    /// used, and what cannot be trusted is removed. `runtime` must be driven by its own threads.
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -90,28 +107,15 @@ impl ReaderCache {
         runtime: tokio::runtime::Handle,
         node: NodeId,
         dir: &Path,
-        limits: (u64, usize, u64),
+        settings: &Settings,
     ) -> std::io::Result<Self> {
-        let mut copies = VecDeque::new();
-        for entry in std::fs::read_dir(dir)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            match name.strip_suffix(".split") {
-                Some(id) => copies.push_back((SplitId::new(id), entry.metadata()?.len())),
-                // What a crash left of an unfinished copy.
-                None => std::fs::remove_file(entry.path())?,
-            }
-        }
+        let remote = Remote::open(store, runtime, dir, settings)?;
         Ok(Self {
-            store,
-            runtime,
+            remote,
             node,
-            dir: dir.to_owned(),
-            bytes_max: limits.0,
-            open_max: limits.1,
-            chunks: Arc::new(ChunkCache::new(limits.2)),
+            open_max: settings.open_splits_max,
+            chunks: Arc::new(ChunkCache::new(settings.column_cache_bytes_max)),
             open: Mutex::default(),
-            copies: Mutex::new(copies),
         })
     }
 
@@ -132,68 +136,61 @@ impl ReaderCache {
         }
     }
 
-    fn object(&self, id: &SplitId) -> Result<Mapped, ReadError> {
-        let failed = |source: StoreError| ReadError::Store { split: id.clone(), source };
-        let key = object_key(id);
-        let io = |e: std::io::Error| {
-            failed(StoreError::Transient {
-                operation: "get",
-                key: key.clone(),
-                reason: e.to_string(),
-            })
-        };
-        if let Some(path) = self.store.local_path(&key) {
-            return Mapped::open(&path).map_err(|e| match e.kind() {
-                std::io::ErrorKind::NotFound => failed(StoreError::NotFound { key: key.clone() }),
-                _ => io(e),
-            });
-        }
-        let path = self.copy_path(id);
-        if !path.exists() {
-            let bytes = self.runtime.block_on(self.store.get(&key, None)).map_err(failed)?;
-            let temporary = path.with_extension("part");
-            std::fs::write(&temporary, &bytes).map_err(io)?;
-            std::fs::rename(&temporary, &path).map_err(io)?;
-        }
-        let object = Mapped::open(&path).map_err(io)?;
-        self.note_copy(id, object.len() as u64);
-        Ok(object)
+    fn is_local(&self, id: &SplitId) -> bool {
+        self.remote.store().local_path(&object_key(id)).is_some()
     }
 
-    fn copy_path(&self, id: &SplitId) -> PathBuf {
-        self.dir.join(format!("{id}.split"))
+    /// The object of a split; blocks on the object store for its tail. Not for the async runtime.
+    ///
+    /// # Errors
+    /// The object, or its tail, cannot be had.
+    pub fn object(&self, meta: &SplitMeta) -> Result<Arc<dyn ObjectBytes>, ReadError> {
+        match self.local(meta)? {
+            Some(mapped) => Ok(Arc::new(MappedObject::new(meta.id.clone(), mapped))),
+            None => Ok(Arc::new(self.remote.object(meta)?)),
+        }
+    }
+
+    /// The object's file, if the store is local.
+    fn local(&self, meta: &SplitMeta) -> Result<Option<Mapped>, ReadError> {
+        let key = object_key(&meta.id);
+        let Some(path) = self.remote.store().local_path(&key) else { return Ok(None) };
+        let failed = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::NotFound => StoreError::NotFound { key: key.clone() },
+            _ => StoreError::Transient {
+                operation: "get",
+                key: key.clone(),
+                reason: error.to_string(),
+            },
+        };
+        let mapped = Mapped::open(&path).map_err(failed);
+        match mapped {
+            Ok(mapped) => Ok(Some(mapped)),
+            Err(source) => Err(ReadError::Store { split: meta.id.clone(), source }),
+        }
     }
 
     /// Takes over a file that was just built, if the store is remote; otherwise removes it.
-    pub fn adopt(&self, id: &SplitId, built: &Path) -> std::io::Result<()> {
-        if self.store.local_path(&object_key(id)).is_some() {
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn adopt(&self, meta: &SplitMeta, built: &Path) -> std::io::Result<()> {
+        if self.is_local(&meta.id) {
             return std::fs::remove_file(built);
         }
-        let bytes = std::fs::metadata(built)?.len();
-        std::fs::rename(built, self.copy_path(id))?;
-        self.note_copy(id, bytes);
-        Ok(())
+        self.remote.adopt(meta, built)
     }
 
-    /// Notes the use of a copy, and drops the oldest ones over the budget.
-    fn note_copy(&self, id: &SplitId, bytes: u64) {
-        let mut copies = lock(&self.copies);
-        copies.retain(|(other, _)| other != id);
-        copies.push_back((id.clone(), bytes));
-        let mut total: u64 = copies.iter().map(|(_, bytes)| bytes).sum();
-        while total > self.bytes_max && copies.len() > 1 {
-            if let Some((oldest, bytes)) = copies.pop_front() {
-                // A map that is still open keeps its bytes until it is closed.
-                let _ = std::fs::remove_file(self.copy_path(&oldest));
-                total -= bytes;
-            }
-        }
-    }
-
-    /// Forgets a split that is gone.
+    /// Forgets a split that is gone, or whose cached bytes turned out wrong: it is read from the
+    /// store again. Readers that are in use keep what they hold.
     pub fn forget(&self, id: &SplitId) {
         lock(&self.open).retain(|(other, _)| other != id);
-        lock(&self.copies).retain(|(other, _)| other != id);
-        let _ = std::fs::remove_file(self.copy_path(id));
+        self.remote.discard(id);
+    }
+
+    /// Forgets all splits but the known ones.
+    pub fn retain(&self, known: &HashSet<SplitId>) {
+        lock(&self.open).retain(|(id, _)| known.contains(id));
+        self.remote.retain(&|id| known.contains(id));
     }
 }

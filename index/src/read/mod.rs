@@ -9,6 +9,7 @@ pub(crate) mod core;
 mod dictionary;
 pub mod object;
 pub mod reader;
+pub mod remote;
 pub mod rows;
 mod source;
 pub mod text;
@@ -24,7 +25,9 @@ use thiserror::Error;
 
 pub use cache::Split;
 pub use column::{Column, ColumnKind, Dictionary, Templates, Values};
+pub use object::{MappedObject, ObjectBytes};
 pub use reader::SplitReader;
+pub use remote::RemoteObject;
 pub use rows::RowSet;
 pub use text::Verdict;
 
@@ -103,7 +106,8 @@ pub struct SplitMeta {
     pub raw_bytes: u64,
     /// Bytes of the object.
     pub object_bytes: u64,
-    /// Bytes at its end that every reader needs; 0 when that is not known.
+    /// The last so many bytes of the object are what every reader needs: footer, dictionaries,
+    /// filters. 0 when that is not known.
     #[serde(default)]
     pub tail_bytes: u64,
     /// Index names with their records, in the order of their numbers in the split.

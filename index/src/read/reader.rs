@@ -327,6 +327,17 @@ impl SplitReader {
         self.fetch(places)
     }
 
+    /// Fetches everything but the tail, in one wave.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn prefetch_all(&self) -> Result<(), ReadError> {
+        // The record numbers are the last part of a group.
+        let end = self.footer().groups.iter().map(|g| g.seqs.range().end).max();
+        let all = 0..end.unwrap_or(0);
+        self.core.object.prefetch(std::slice::from_ref(&all))
+    }
+
     fn fetch(&self, places: Vec<Place>) -> Result<(), ReadError> {
         let mut ranges: Vec<Range<u64>> = places.iter().map(Place::range).collect();
         ranges.sort_by_key(|r| r.start);

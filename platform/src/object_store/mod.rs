@@ -6,6 +6,8 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod counting;
+#[cfg(feature = "conformance")]
+pub mod faulty;
 mod key;
 #[cfg(feature = "object-store")]
 pub mod local;
@@ -53,7 +55,7 @@ pub struct ObjectInfo {
 }
 
 /// Why an operation failed. `Transient` may be tried again as it is.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum StoreError {
     /// No such object.
     #[error("object `{key}` does not exist")]

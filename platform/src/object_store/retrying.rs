@@ -1,6 +1,6 @@
 //! What if a store fails for a moment? Tries again, with growing pauses, so often and no more.
 //!
-//! Only `Transient` errors are tried again. The pause before try n is drawn from the upper half of
+//! Only `Transient` errors are tried again, and answers to a range that have another length. The pause before try n is drawn from the upper half of
 //! `first · 2ⁿ⁻¹`, capped, so that many clients do not come back at once.
 
 use std::ops::Range;
@@ -81,9 +81,31 @@ impl Retrying {
     }
 }
 
+/// A short or long answer to a range is a broken one, whatever the store thinks of it.
+fn check_length(key: &str, range: &Range<u64>, came: usize) -> Result<(), StoreError> {
+    let wanted = range.end.saturating_sub(range.start);
+    if came as u64 == wanted {
+        return Ok(());
+    }
+    let (from, to) = (range.start, range.end);
+    let reason = format!("{came} bytes came instead of the {wanted} of {from}..{to}");
+    Err(StoreError::transient("get", key, reason))
+}
+
 impl ObjectStore for Retrying {
     fn get<'a>(&'a self, key: &'a str, range: Option<Range<u64>>) -> StoreFuture<'a, Bytes> {
-        Box::pin(async move { self.retried(|| self.inner.get(key, range.clone())).await })
+        Box::pin(async move {
+            self.retried(|| {
+                let range = range.clone();
+                Box::pin(async {
+                    let wanted = range.clone();
+                    let bytes = self.inner.get(key, range).await?;
+                    wanted.map_or(Ok(()), |range| check_length(key, &range, bytes.len()))?;
+                    Ok(bytes)
+                })
+            })
+            .await
+        })
     }
 
     fn put<'a>(&'a self, key: &'a str, body: Body) -> StoreFuture<'a, ()> {

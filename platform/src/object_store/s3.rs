@@ -1,32 +1,27 @@
 //! How do objects lie in a bucket? An S3 server, spoken to by the AWS SDK.
 //!
-//! Credentials come from the SDK's standard chain: environment, profile, web identity, ECS, IMDS.
-//! TLS is rustls with ring and the system's certificates (`SSL_CERT_FILE` names others). The
-//! SDK's own retries are off: [`super::retrying`] does that, so that every request is counted.
+//! The SDK's own retries are off: [`super::retrying`] does that, so that every request is counted.
+//! Only a request whose credentials are no longer good is sent again here, with new ones.
 
 use std::future::Future;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{
-    Builder, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
-};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use bytes::Bytes;
 
 use super::key::{out_of_range, within};
 use super::{
     Body, ObjectInfo, ObjectStore, Settings, StoreError, StoreFuture, check_key, check_prefix,
 };
-use explain::explain;
+use client::{Clients, Credentials};
+use explain::{Failure, explain};
 
+mod client;
 mod explain;
 #[cfg(test)]
 mod tests;
@@ -34,12 +29,11 @@ mod tests;
 /// What S3 takes in one request.
 const PUT_BYTES_MAX: u64 = 5 << 30;
 const LIST_KEYS_MAX: i32 = 1000;
-const REGION_DEFAULT: &str = "us-east-1";
 
 /// Objects in a bucket.
 #[derive(Clone, Debug)]
 pub struct S3Store {
-    client: Client,
+    clients: Arc<Clients>,
     bucket: String,
     prefix: String,
     endpoint: String,
@@ -55,8 +49,7 @@ impl S3Store {
     /// `Refused` when there are no credentials, they are not good for the bucket, or there is no
     /// such bucket. A server that does not answer now is no error: it may come back.
     pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
-        let client = Client::from_conf(client_config(settings).await);
-        let store = Self::with_client(settings, client);
+        let store = Self::with_credentials(settings, Credentials::Standard).await;
         match store.look().await {
             Err(error) if error.is_transient() => {
                 tracing::warn!(%error, store = store.describe(), "the bucket does not answer yet");
@@ -72,13 +65,13 @@ impl S3Store {
     #[cfg(any(test, feature = "conformance"))]
     pub async fn with_keys(settings: &Settings, access_key: &str, secret_key: &str) -> Self {
         let keys = aws_sdk_s3::config::Credentials::new(access_key, secret_key, None, None, "keys");
-        let config = client_config(settings).await.to_builder().credentials_provider(keys);
-        Self::with_client(settings, Client::from_conf(config.build()))
+        let make = move || aws_sdk_s3::config::SharedCredentialsProvider::new(keys.clone());
+        Self::with_credentials(settings, Credentials::Made(Arc::new(make))).await
     }
 
-    fn with_client(settings: &Settings, client: Client) -> Self {
+    async fn with_credentials(settings: &Settings, credentials: Credentials) -> Self {
         Self {
-            client,
+            clients: Arc::new(Clients::new(settings, credentials).await),
             bucket: settings.bucket.clone(),
             prefix: match settings.prefix.as_str() {
                 "" => String::new(),
@@ -93,7 +86,26 @@ impl S3Store {
 
     /// Whether the bucket can be looked into.
     async fn look(&self) -> Result<(), StoreError> {
-        self.list_page("", None, 1).await.map(drop)
+        self.asked(|client| self.list_page(client, ("", None), 1)).await.map(drop)
+    }
+
+    /// Sends a request; once more with credentials read anew when the server no longer takes those
+    /// in use.
+    async fn asked<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        request: impl Fn(Client) -> F,
+    ) -> Result<T, StoreError> {
+        let (generation, client) = self.clients.current();
+        let answer = match request(client).await {
+            Err(failure) if failure.stale_credentials => {
+                let renewed = self.clients.renewed(generation).await;
+                let error = &failure.error;
+                tracing::info!(%error, "the credentials of the object store were read anew");
+                request(renewed).await
+            }
+            answer => answer,
+        };
+        answer.map_err(|failure| failure.error)
     }
 
     fn full(&self, key: &str) -> String {
@@ -115,28 +127,35 @@ impl S3Store {
         })
     }
 
-    async fn bytes_of(&self, key: &str) -> Result<u64, StoreError> {
-        let request = self.client.head_object().bucket(&self.bucket).key(self.full(key));
+    async fn bytes_of(&self, client: Client, key: &str) -> Result<u64, Failure> {
+        let request = client.head_object().bucket(&self.bucket).key(self.full(key));
         let answer = self.bounded("get", key, 0, request.send()).await?;
         let head = answer.map_err(|error| explain("get", key, &self.bucket, &error))?;
         Ok(head.content_length.and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
     }
 
-    async fn get_object(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StoreError> {
+    async fn get_object(
+        &self,
+        client: Client,
+        key: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<Bytes, Failure> {
         if let Some(range) = &range {
             if range.start > range.end {
-                return Err(out_of_range(key, range));
+                return Err(out_of_range(key, range).into());
             }
             if range.is_empty() {
-                within(key, Some(range.clone()), self.bytes_of(key).await?)?;
+                within(key, Some(range.clone()), self.bytes_of(client, key).await?)?;
                 return Ok(Bytes::new());
             }
         }
         let header = range.as_ref().map(|r| format!("bytes={}-{}", r.start, r.end - 1));
-        let request = self.client.get_object().bucket(&self.bucket).key(self.full(key));
+        let request = client.get_object().bucket(&self.bucket).key(self.full(key));
         let answer = self.bounded("get", key, 0, request.set_range(header).send()).await?;
         let object = answer.map_err(|error| match (&range, error.raw_response()) {
-            (Some(range), Some(raw)) if raw.status().as_u16() == 416 => out_of_range(key, range),
+            (Some(range), Some(raw)) if raw.status().as_u16() == 416 => {
+                out_of_range(key, range).into()
+            }
             _ => explain("get", key, &self.bucket, &error),
         })?;
         let bytes = promised_bytes(key, range.as_ref(), &object)?;
@@ -148,7 +167,7 @@ impl S3Store {
         match bytes {
             Some(bytes) if bytes != body.len() as u64 => {
                 let reason = format!("{} bytes came instead of {bytes}", body.len());
-                Err(StoreError::transient("get", key, reason))
+                Err(StoreError::transient("get", key, reason).into())
             }
             _ => Ok(body),
         }
@@ -156,14 +175,14 @@ impl S3Store {
 
     async fn put_object(
         &self,
-        key: &str,
-        body: Body,
+        client: Client,
+        (key, body): (&str, Body),
         if_none_match: Option<String>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Failure> {
         let bytes = body.bytes();
         if bytes > PUT_BYTES_MAX {
             let reason = format!("{bytes} bytes are more than S3 takes at once ({PUT_BYTES_MAX})");
-            return Err(StoreError::refused("put", key, reason));
+            return Err(StoreError::refused("put", key, reason).into());
         }
         let stream = match body {
             Body::Bytes(bytes) => ByteStream::from(bytes),
@@ -175,20 +194,26 @@ impl S3Store {
                 })?
             }
         };
-        let request = self.client.put_object().bucket(&self.bucket).key(self.full(key));
+        let request = client.put_object().bucket(&self.bucket).key(self.full(key));
         let request = request.body(stream).set_if_none_match(if_none_match);
         let answer = self.bounded("put", key, bytes, request.send()).await?;
         answer.map(drop).map_err(|error| explain("put", key, &self.bucket, &error))
     }
 
+    async fn delete_object(&self, client: Client, key: &str) -> Result<(), Failure> {
+        let request = client.delete_object().bucket(&self.bucket).key(self.full(key));
+        let answer = self.bounded("delete", key, 0, request.send()).await?;
+        answer.map(drop).map_err(|error| explain("delete", key, &self.bucket, &error))
+    }
+
     /// Objects of one page, and where the next one begins.
     async fn list_page(
         &self,
-        prefix: &str,
-        token: Option<String>,
+        client: Client,
+        (prefix, token): (&str, Option<String>),
         keys_max: i32,
-    ) -> Result<(Vec<ObjectInfo>, Option<String>), StoreError> {
-        let request = self.client.list_objects_v2().bucket(&self.bucket);
+    ) -> Result<(Vec<ObjectInfo>, Option<String>), Failure> {
+        let request = client.list_objects_v2().bucket(&self.bucket);
         let request = request.prefix(self.full(prefix)).max_keys(keys_max);
         let request = request.set_continuation_token(token);
         let answer = self.bounded("list", prefix, 0, request.send()).await?;
@@ -197,7 +222,7 @@ impl S3Store {
             (Some(true), Some(token)) => Some(token),
             (Some(true), None) => {
                 let reason = "the server did not say where the next page begins";
-                return Err(StoreError::transient("list", prefix, reason));
+                return Err(StoreError::transient("list", prefix, reason).into());
             }
             _ => None,
         };
@@ -222,9 +247,14 @@ fn promised_bytes(
     let wanted = range.end - range.start;
     match &object.content_range {
         Some(sent) => {
-            let total = sent.rsplit_once('/').and_then(|(_, total)| total.parse::<u64>().ok());
-            if total.is_some_and(|total| range.end > total) {
+            let (bytes, total) = sent.rsplit_once('/').unwrap_or((sent, ""));
+            if total.parse::<u64>().is_ok_and(|total| range.end > total) {
                 return Err(out_of_range(key, range));
+            }
+            let asked = format!("{}-{}", range.start, range.end - 1);
+            if bytes.trim_start_matches("bytes").trim() != asked {
+                let reason = format!("`{sent}` came instead of bytes {asked}");
+                return Err(StoreError::transient("get", key, reason));
             }
             Ok(Some(wanted))
         }
@@ -233,50 +263,18 @@ fn promised_bytes(
     }
 }
 
-async fn client_config(settings: &Settings) -> aws_sdk_s3::Config {
-    let tls =
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
-    let https: SharedHttpClient = tls.build_https();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https.clone());
-    if !settings.region.is_empty() {
-        loader = loader.region(Region::new(settings.region.clone()));
-    }
-    let shared = loader.load().await;
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_millis(settings.connect_timeout_ms))
-        .build();
-    let region = shared.region().cloned().unwrap_or(Region::from_static(REGION_DEFAULT));
-    let mut config = Builder::from(&shared)
-        .region(region)
-        .force_path_style(settings.path_style)
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts);
-    if !settings.endpoint.is_empty() {
-        // The newer checksum trailers are AWS's own; other servers stumble over them. What we
-        // store carries checksums itself.
-        config = config
-            .endpoint_url(&settings.endpoint)
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-    }
-    if settings.endpoint.starts_with("http://") {
-        config = config.http_client(aws_smithy_http_client::Builder::new().build_http());
-    }
-    config.build()
-}
-
 impl ObjectStore for S3Store {
     fn get<'a>(&'a self, key: &'a str, range: Option<Range<u64>>) -> StoreFuture<'a, Bytes> {
         Box::pin(async move {
             check_key("get", key)?;
-            self.get_object(key, range).await
+            self.asked(|client| self.get_object(client, key, range.clone())).await
         })
     }
 
     fn put<'a>(&'a self, key: &'a str, body: Body) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             check_key("put", key)?;
-            self.put_object(key, body, None).await
+            self.asked(|client| self.put_object(client, (key, body.clone()), None)).await
         })
     }
 
@@ -285,12 +283,13 @@ impl ObjectStore for S3Store {
             check_key("put", key)?;
             // Servers that do not know conditional writes ignore the condition; looking first
             // keeps the promise there at least against objects that are there already.
-            match self.bytes_of(key).await {
+            match self.asked(|client| self.bytes_of(client, key)).await {
                 Ok(_) => return Err(StoreError::Exists { key: key.to_owned() }),
                 Err(StoreError::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
-            self.put_object(key, body, Some("*".to_owned())).await
+            let absent = || Some("*".to_owned());
+            self.asked(|client| self.put_object(client, (key, body.clone()), absent())).await
         })
     }
 
@@ -300,7 +299,9 @@ impl ObjectStore for S3Store {
             let mut found = Vec::new();
             let mut token = None;
             loop {
-                let (objects, next) = self.list_page(prefix, token, self.list_keys_max).await?;
+                let page =
+                    |client| self.list_page(client, (prefix, token.clone()), self.list_keys_max);
+                let (objects, next) = self.asked(page).await?;
                 found.extend(objects);
                 token = next;
                 if token.is_none() {
@@ -314,10 +315,8 @@ impl ObjectStore for S3Store {
     fn delete<'a>(&'a self, key: &'a str) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             check_key("delete", key)?;
-            let request = self.client.delete_object().bucket(&self.bucket).key(self.full(key));
-            let answer = self.bounded("delete", key, 0, request.send()).await?;
-            match answer.map_err(|error| explain("delete", key, &self.bucket, &error)) {
-                Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
+            match self.asked(|client| self.delete_object(client, key)).await {
+                Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
                 Err(error) => Err(error),
             }
         })

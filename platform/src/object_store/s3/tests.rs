@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -157,6 +158,11 @@ async fn errors_of_the_server_are_told_apart() {
             "transient",
             "2 bytes came instead of 3",
         ),
+        (
+            "HTTP/1.1 206 X\r\ncontent-range: bytes 3-5/9\r\ncontent-length: 3\r\n\r\nbcd",
+            "transient",
+            "`bytes 3-5/9` came instead of bytes 2-4",
+        ),
         ("HTTP/1.1 200 X\r\ncontent-length: 9\r\n\r\n123456789", "refused", "byte ranges"),
     ];
     for (answer, expected, words) in cases {
@@ -165,6 +171,153 @@ async fn errors_of_the_server_are_told_apart() {
         assert_eq!(kind(&error), expected, "{answer}\n{error:?}");
         assert!(error.to_string().contains(words), "{answer}\n{error}");
     }
+}
+
+/// What a scripted server does with a request.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Bytes(&'static str),
+    /// Closes at once; unread bytes make it a reset.
+    Reset,
+    /// Keeps the connection and says nothing.
+    Stall,
+}
+
+const GOOD: Answer = Answer::Bytes(
+    "HTTP/1.1 206 X\r\nconnection: close\r\ncontent-range: bytes 2-4/9\r\n\
+     content-length: 3\r\n\r\nabc",
+);
+
+/// A server that does what `script` says to each request: its number and its text.
+async fn scripted(
+    script: impl Fn(usize, &str) -> Answer + Send + 'static,
+) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = requests.clone();
+    tokio::spawn(async move {
+        let mut stalled = Vec::new();
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut request = vec![0; 64 * 1024];
+            let read = socket.read(&mut request).await.unwrap_or(0);
+            let text = String::from_utf8_lossy(&request[..read]).into_owned();
+            match script(count.fetch_add(1, Ordering::SeqCst), &text) {
+                Answer::Bytes(answer) => {
+                    let _ = socket.write_all(answer.as_bytes()).await;
+                    let _ = socket.shutdown().await;
+                }
+                Answer::Reset => {}
+                Answer::Stall => stalled.push(socket),
+            }
+        }
+    });
+    (address, requests)
+}
+
+#[tokio::test]
+async fn every_fault_of_a_server_is_tried_again_to_success_or_told() {
+    let faults = [
+        (Answer::Bytes(error_answer!("503", "SlowDown")), true),
+        (Answer::Bytes(error_answer!("429", "TooManyRequests")), true),
+        (Answer::Bytes(error_answer!("500", "InternalError")), true),
+        (Answer::Reset, true),
+        (Answer::Stall, true),
+        (
+            Answer::Bytes(
+                "HTTP/1.1 206 X\r\ncontent-range: bytes 2-4/9\r\ncontent-length: 3\r\n\r\na",
+            ),
+            true,
+        ),
+        (
+            Answer::Bytes(
+                "HTTP/1.1 206 X\r\ncontent-range: bytes 0-2/9\r\ncontent-length: 3\r\n\r\nyza",
+            ),
+            true,
+        ),
+        (Answer::Bytes(error_answer!("400", "ExpiredToken")), false),
+        (Answer::Bytes(error_answer!("403", "AccessDenied")), false),
+        (Answer::Bytes(error_answer!("404", "NoSuchKey")), false),
+    ];
+    let ms = Duration::from_millis;
+    let policy = retrying::Policy { retries_max: 3, pause_first: ms(1), pause_max: ms(1) };
+    for (fault, passes) in faults {
+        let (address, requests) =
+            scripted(move |number, _| if number < 3 { fault } else { GOOD }).await;
+        let request_timeout_ms = if matches!(fault, Answer::Stall) { 1_000 } else { 30_000 };
+        let settings = Settings { request_timeout_ms, ..s3_settings(address) };
+        let store = retrying::Retrying::new(Arc::new(store(&settings).await), policy);
+        let got = store.get("some/key", Some(2..5)).await;
+        let requests = requests.load(Ordering::SeqCst);
+        match passes {
+            true => {
+                assert_eq!(got.unwrap(), "abc", "{fault:?}");
+                assert_eq!(requests, 4, "{fault:?}");
+            }
+            false => {
+                let error = got.unwrap_err();
+                assert!(!error.is_transient() && error.to_string().contains("some/key"));
+                assert!(requests <= 2, "{fault:?}: {requests}");
+            }
+        }
+    }
+}
+
+/// The default profile of a file, as the standard chain reads it.
+#[expect(deprecated, reason = "the newer names are in a crate that the SDK does not re-export")]
+fn profile(file: std::path::PathBuf) -> Credentials {
+    use aws_config::profile::ProfileFileCredentialsProvider;
+    use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+    Credentials::Made(Arc::new(move || {
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        let config = aws_config::provider_config::ProviderConfig::without_region();
+        let files = ProfileFiles::builder().with_file(ProfileFileKind::Credentials, &file);
+        let provider = ProfileFileCredentialsProvider::builder()
+            .configure(&config.with_http_client(http))
+            .profile_files(files.build());
+        aws_sdk_s3::config::SharedCredentialsProvider::new(provider.build())
+    }))
+}
+
+#[tokio::test]
+async fn renewed_credentials_are_read_from_their_file_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("credentials");
+    let write = |key: &str| {
+        let text = format!(
+            "[default]\naws_access_key_id = {key}\naws_secret_access_key = secret\n\
+             aws_session_token = token-of-{key}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    let good: Arc<Mutex<&str>> = Arc::new(Mutex::new("FIRST"));
+    let now = good.clone();
+    let (address, requests) = scripted(move |_, request| {
+        match request.contains(&format!("Credential={}/", now.lock().unwrap())) {
+            true => GOOD,
+            false => Answer::Bytes(error_answer!("400", "ExpiredToken")),
+        }
+    })
+    .await;
+    write("FIRST");
+    let settings = s3_settings(address);
+    let store = S3Store::with_credentials(&settings, profile(file.clone())).await;
+    assert_eq!(store.get("a", Some(2..5)).await.unwrap(), "abc");
+    *good.lock().unwrap() = "SECOND";
+    let error = store.get("a", Some(2..5)).await.unwrap_err();
+    assert!(error.to_string().contains("ExpiredToken"), "{error}");
+    assert_eq!(requests.load(Ordering::SeqCst), 3, "once with the old, once with those read anew");
+    write("SECOND");
+    assert_eq!(store.get("a", Some(2..5)).await.unwrap(), "abc");
+    assert_eq!(store.get("a", Some(2..5)).await.unwrap(), "abc");
+    assert_eq!(requests.load(Ordering::SeqCst), 6, "the new ones stay in use");
+    // Without any, and then with them.
+    std::fs::write(&file, "").unwrap();
+    let store = S3Store::with_credentials(&settings, profile(file.clone())).await;
+    let error = store.get("a", Some(2..5)).await.unwrap_err();
+    assert!(error.to_string().contains("no credentials were found"), "{error}");
+    write("SECOND");
+    assert_eq!(store.get("a", Some(2..5)).await.unwrap(), "abc");
 }
 
 #[tokio::test]

@@ -190,7 +190,7 @@ fn document(draw: &Draw, unique: u64, docs: u64) -> Json {
 }
 
 /// Batches of documents, and the documents as the naive evaluator sees them.
-fn records(docs: u64, batch_docs: u64, seed: u64) -> (Vec<Sequenced>, Vec<Doc>) {
+pub(super) fn records(docs: u64, batch_docs: u64, seed: u64) -> (Vec<Sequenced>, Vec<Doc>) {
     let draw = Draw(SeededRng::new(seed));
     let (mut batches, mut out) = (Vec::new(), Vec::new());
     let mut first = 1;
@@ -216,7 +216,7 @@ fn records(docs: u64, batch_docs: u64, seed: u64) -> (Vec<Sequenced>, Vec<Doc>) 
     (batches, out)
 }
 
-fn live(batch: &Sequenced) -> Arc<LiveBatch> {
+pub(super) fn live(batch: &Sequenced) -> Arc<LiveBatch> {
     let times = batch.batch.records().iter().map(|r| r.timestamp);
     let (from, last) = (times.clone().min().unwrap(), times.max().unwrap());
     let mut index_docs = vec![0; batch.batch.indexes().len()];
@@ -244,7 +244,7 @@ fn splits(
     let roll = Roll { batches: batches.iter().map(live).collect(), checkpoint: Default::default() };
     let mut out = Vec::new();
     for built in builder.build(&roll).unwrap() {
-        cache.adopt(&built.meta.id, &built.path).unwrap();
+        cache.adopt(&built.meta, &built.path).unwrap();
         out.push(Arc::new(Split::new(built.meta, cache.clone())));
     }
     out
@@ -259,8 +259,8 @@ impl Corpus {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let store = Arc::new(MemoryStore::new());
         // Memory for few decoded columns, so that they are read again.
-        let limits = (u64::MAX, 100, 1 << 20);
-        let cache = ReaderCache::new(store, runtime.handle().clone(), NODE, &copies, limits);
+        let settings = Settings { column_cache_bytes_max: 1 << 20, ..test_settings() };
+        let cache = ReaderCache::new(store, runtime.handle().clone(), NODE, &copies, &settings);
         let cache = Arc::new(cache.unwrap());
         let (batches, docs) = records(docs, batch_docs, seed);
         let half = batches.len() / 2;

@@ -2,6 +2,7 @@
 
 mod aggs;
 mod corpus;
+mod faults;
 mod limits;
 mod naive;
 
