@@ -17,6 +17,8 @@ mod listen;
 pub mod parse;
 mod service;
 mod settings;
+#[cfg(feature = "sim")]
+mod step;
 #[cfg(test)]
 mod tests;
 pub mod wal;
@@ -25,4 +27,6 @@ pub use dedupe::KnownBatch;
 pub use error::{IngestError, Refusal};
 pub use service::{Environment, Ingest, Submitted};
 pub use settings::Settings;
+#[cfg(feature = "sim")]
+pub use step::SteppedIngest;
 pub use wal::Recovered;

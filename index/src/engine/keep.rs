@@ -1,0 +1,157 @@
+//! What happens to published splits? They are merged, expire, and their objects are collected.
+//!
+//! Every change is one step that may be tried again; none of them waits.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use model::id::SplitId;
+use platform::clock::seconds_since;
+use platform::telemetry::{self, Metric};
+
+use super::{IndexError, Inner, lock};
+use crate::merge::{self, MergeError};
+use crate::read::{ReadError, Split, SplitMeta};
+use crate::split::object_key;
+
+/// What the steps remember.
+pub(super) struct Keeping {
+    /// Objects that nobody needs once no query holds their split.
+    retired: Vec<(SplitId, Weak<Split>)>,
+    /// Splits that cannot be read.
+    unmergeable: Vec<SplitId>,
+}
+
+impl Keeping {
+    /// `garbage`: objects that the last run left behind, which no query holds.
+    pub(super) fn new(garbage: Vec<SplitId>) -> Self {
+        let retired = garbage.into_iter().map(|id| (id, Weak::new())).collect();
+        Self { retired, unmergeable: Vec::new() }
+    }
+}
+
+impl Inner {
+    /// Merges, expires and collects until the index stops.
+    pub(super) fn keep_loop(&self) {
+        while !self.live.is_stopping() {
+            let merged = self.merge_once();
+            let busy = matches!(merged, Ok(true));
+            note("a merge failed", merged);
+            note("expiring failed", self.expire_once());
+            note("collecting garbage failed", self.collect_garbage_once());
+            if !busy {
+                self.live.wait(Duration::from_millis(self.settings.merge.interval_ms.max(10)));
+            }
+        }
+    }
+
+    pub(super) fn merge_once(&self) -> Result<bool, IndexError> {
+        let splits = self.live.splits();
+        let ids: Vec<SplitId> = {
+            let keeping = lock(&self.keeping);
+            let metas = splits.iter().map(|s| s.meta());
+            let metas: Vec<&SplitMeta> =
+                metas.filter(|m| !keeping.unmergeable.contains(&m.id)).collect();
+            let Some(chosen) = merge::next_merge(&metas, &self.settings) else { return Ok(false) };
+            chosen.iter().map(|m| m.id.clone()).collect()
+        };
+        let started = Instant::now();
+        let merged = self.merge(&splits, &ids);
+        if let Err(error) = merged {
+            if let Some(damaged) = damaged_split(&error) {
+                // It must not stop the others for ever.
+                lock(&self.keeping).unmergeable.push(damaged.clone());
+            }
+            return Err(error);
+        }
+        telemetry::count(Metric::MergedSplits, ids.len() as u64);
+        telemetry::observe(Metric::MergeSeconds, seconds_since(started));
+        Ok(true)
+    }
+
+    fn merge(&self, splits: &[Arc<Split>], ids: &[SplitId]) -> Result<(), IndexError> {
+        let mut inputs = Vec::new();
+        for split in splits.iter().filter(|s| ids.contains(&s.meta().id)) {
+            inputs.push((split.meta().clone(), split.open()?));
+        }
+        let staging = self.env.dir.join("staging");
+        let file = merge::merge(&self.builder(&staging), &inputs)?;
+        let files = [file];
+        let swapped = self.store(&files).and_then(|()| {
+            self.env.catalog.replace(ids, &[files[0].meta.clone()])?;
+            Ok(())
+        });
+        if let Err(error) = swapped {
+            let _ = std::fs::remove_file(&files[0].path);
+            return Err(error);
+        }
+        let new = self.adopt(&files);
+        self.retire(ids, new);
+        Ok(())
+    }
+
+    /// Swaps splits for queries; the old objects go when no query holds them.
+    fn retire(&self, old: &[SplitId], new: Vec<Arc<Split>>) {
+        let held = self.live.splits();
+        let held = held.iter().filter(|s| old.contains(&s.meta().id));
+        let held: Vec<_> = held.map(|s| (s.meta().id.clone(), Arc::downgrade(s))).collect();
+        self.live.change_splits(old, new);
+        lock(&self.keeping).retired.extend(held);
+    }
+
+    pub(super) fn expire_once(&self) -> Result<usize, IndexError> {
+        let now = self.now().0;
+        let splits = self.live.splits();
+        let expired = splits.iter().map(|s| s.meta()).filter(|meta| {
+            let days = i64::from(merge::split_days(meta, &self.settings));
+            let age = days.saturating_mul(86_400_000_000_000);
+            days > 0 && meta.time.to.0 < now.saturating_sub(age)
+        });
+        let expired: Vec<SplitId> = expired.map(|m| m.id.clone()).collect();
+        if expired.is_empty() {
+            return Ok(0);
+        }
+        self.env.catalog.replace(&expired, &[])?;
+        telemetry::count(Metric::ExpiredSplits, expired.len() as u64);
+        tracing::info!(splits = expired.len(), "expired");
+        self.retire(&expired, Vec::new());
+        Ok(expired.len())
+    }
+
+    pub(super) fn collect_garbage_once(&self) -> Result<usize, IndexError> {
+        let free: Vec<SplitId> = {
+            let keeping = lock(&self.keeping);
+            let unheld = keeping.retired.iter().filter(|(_, split)| split.strong_count() == 0);
+            unheld.map(|(id, _)| id.clone()).collect()
+        };
+        if free.is_empty() {
+            return Ok(0);
+        }
+        for id in &free {
+            self.cache.forget(id);
+            self.env.runtime.block_on(self.env.store.delete(&object_key(id)))?;
+        }
+        self.env.catalog.garbage(&free)?;
+        lock(&self.keeping).retired.retain(|(id, _)| !free.contains(id));
+        Ok(free.len())
+    }
+}
+
+/// The split that a merge cannot read, now or later.
+fn damaged_split(error: &IndexError) -> Option<&SplitId> {
+    match error {
+        IndexError::Read(ReadError::Damaged { split, .. })
+        | IndexError::Merge(
+            MergeError::Document { split, .. }
+            | MergeError::Read(ReadError::Damaged { split, .. }),
+        ) => Some(split),
+        _ => None,
+    }
+}
+
+fn note<T>(what: &str, outcome: Result<T, IndexError>) {
+    if let Err(error) = outcome {
+        telemetry::count_by(Metric::PublishErrors, "reason", error.reason(), 1);
+        tracing::warn!(%error, "{what}");
+    }
+}
