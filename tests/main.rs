@@ -6,6 +6,7 @@ mod crash;
 mod disk_full;
 mod loghub;
 mod shipper_rotation;
+mod sim;
 mod stores;
 mod support;
 mod tidy;

@@ -10,6 +10,7 @@ use platform::clock::seconds_since;
 use platform::telemetry::{self, Metric};
 
 use super::{IndexError, Inner, lock};
+use crate::build::BuiltSplit;
 use crate::merge::{self, MergeError};
 use crate::read::{ReadError, Split, SplitMeta};
 use crate::split::object_key;
@@ -20,13 +21,21 @@ pub(super) struct Keeping {
     retired: Vec<(SplitId, Weak<Split>)>,
     /// Splits that cannot be read.
     unmergeable: Vec<SplitId>,
+    /// A change of the catalog to which no answer came.
+    unsettled: Option<Replacement>,
+}
+
+/// Splits that take the place of others.
+struct Replacement {
+    old: Vec<SplitId>,
+    new: Vec<BuiltSplit>,
 }
 
 impl Keeping {
     /// `garbage`: objects that the last run left behind, which no query holds.
     pub(super) fn new(garbage: Vec<SplitId>) -> Self {
         let retired = garbage.into_iter().map(|id| (id, Weak::new())).collect();
-        Self { retired, unmergeable: Vec::new() }
+        Self { retired, unmergeable: Vec::new(), unsettled: None }
     }
 }
 
@@ -46,6 +55,7 @@ impl Inner {
     }
 
     pub(super) fn merge_once(&self) -> Result<bool, IndexError> {
+        self.settle()?;
         let splits = self.live.splits();
         let ids: Vec<SplitId> = {
             let keeping = lock(&self.keeping);
@@ -76,18 +86,59 @@ impl Inner {
         }
         let staging = self.env.dir.join("staging");
         let file = merge::merge(&self.builder(&staging), &inputs)?;
-        let files = [file];
-        let swapped = self.store(&files).and_then(|()| {
-            self.env.catalog.replace(ids, &[files[0].meta.clone()])?;
-            Ok(())
-        });
-        if let Err(error) = swapped {
-            let _ = std::fs::remove_file(&files[0].path);
+        let new = vec![file];
+        if let Err(error) = self.store(&new) {
+            self.discard(&new);
             return Err(error);
         }
-        let new = self.adopt(&files);
-        self.retire(ids, new);
+        self.replace(Replacement { old: ids.to_vec(), new })
+    }
+
+    /// Replaces splits in the catalog, then for queries.
+    fn replace(&self, replacement: Replacement) -> Result<(), IndexError> {
+        let metas: Vec<SplitMeta> = replacement.new.iter().map(|f| f.meta.clone()).collect();
+        match self.env.catalog.replace(&replacement.old, &metas) {
+            Ok(()) => {
+                self.swap(replacement);
+                Ok(())
+            }
+            Err(error) => {
+                lock(&self.keeping).unsettled = Some(replacement);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Learns what became of the replacement to which no answer came: nothing may be merged or
+    /// expire before, or the catalog and the queries would part.
+    fn settle(&self) -> Result<(), IndexError> {
+        let mut keeping = lock(&self.keeping);
+        if keeping.unsettled.is_none() {
+            return Ok(());
+        }
+        let published = self.env.catalog.splits()?;
+        let Some(replacement) = keeping.unsettled.take() else { return Ok(()) };
+        drop(keeping);
+        if published.iter().any(|meta| replacement.old.contains(&meta.id)) {
+            self.discard(&replacement.new);
+        } else {
+            self.swap(replacement);
+        }
         Ok(())
+    }
+
+    /// Gives up files that will not be published.
+    fn discard(&self, files: &[BuiltSplit]) {
+        for file in files {
+            let _ = std::fs::remove_file(&file.path);
+        }
+        let objects = files.iter().map(|f| (f.meta.id.clone(), Weak::new()));
+        lock(&self.keeping).retired.extend(objects);
+    }
+
+    fn swap(&self, Replacement { old, new }: Replacement) {
+        let new = self.adopt(&new);
+        self.retire(&old, new);
     }
 
     /// Swaps splits for queries; the old objects go when no query holds them.
@@ -100,6 +151,7 @@ impl Inner {
     }
 
     pub(super) fn expire_once(&self) -> Result<usize, IndexError> {
+        self.settle()?;
         let now = self.now().0;
         let splits = self.live.splits();
         let expired = splits.iter().map(|s| s.meta()).filter(|meta| {
@@ -111,11 +163,11 @@ impl Inner {
         if expired.is_empty() {
             return Ok(0);
         }
-        self.env.catalog.replace(&expired, &[])?;
-        telemetry::count(Metric::ExpiredSplits, expired.len() as u64);
-        tracing::info!(splits = expired.len(), "expired");
-        self.retire(&expired, Vec::new());
-        Ok(expired.len())
+        let count = expired.len();
+        self.replace(Replacement { old: expired, new: Vec::new() })?;
+        telemetry::count(Metric::ExpiredSplits, count as u64);
+        tracing::info!(splits = count, "expired");
+        Ok(count)
     }
 
     pub(super) fn collect_garbage_once(&self) -> Result<usize, IndexError> {

@@ -3,7 +3,9 @@
 //! Of what was not synced a cut leaves any part: each sector of 512 bytes is the old or the new
 //! one, a file that grew has any length in between with zeros where nothing was written, and each
 //! name in a directory is as before or after. After a sync that failed, the sectors that did not
-//! reach the disk count as clean, as Linux has it: a later sync does not write them.
+//! reach the disk count as clean, as Linux has it: a later sync does not write them, and the next
+//! process reads what the disk has (that Linux may also go on showing what it could not write, to
+//! that process too, nobody can defend against without writing everything twice).
 //! One level of directories is enough: names are whole paths.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +49,18 @@ impl Inode {
         self.durable.resize(self.now.len(), 0);
         for sector in std::mem::take(&mut self.dirty) {
             self.write_sector(sector);
+        }
+    }
+
+    /// Reads the clean sectors from the medium again: those of a failed sync show what is there.
+    fn evict(&mut self) {
+        let now = std::mem::replace(&mut self.now, self.durable.clone());
+        let len = now.len();
+        self.now.resize(len, 0);
+        for sector in &self.dirty {
+            let from = (sector * SECTOR_BYTES).min(len);
+            let to = (from + SECTOR_BYTES).min(len);
+            self.now[from..to].copy_from_slice(&now[from..to]);
         }
     }
 
@@ -107,6 +121,7 @@ impl SimDisk {
         let mut files = self.files();
         files.life += 1;
         if leaves == Leaves::Everything {
+            files.inodes.values_mut().for_each(Inode::evict);
             return;
         }
         let torn = leaves == Leaves::Some;

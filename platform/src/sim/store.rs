@@ -40,9 +40,9 @@ impl SimStore {
         Self { world, inner, down: AtomicBool::new(false), reads }
     }
 
-    /// Whether every operation fails.
-    pub fn set_down(&self, down: bool) {
-        self.down.store(down, Ordering::SeqCst);
+    /// Whether every operation fails; gives what it was.
+    pub fn set_down(&self, down: bool) -> bool {
+        self.down.swap(down, Ordering::SeqCst)
     }
 
     /// What it holds, past all faults.
