@@ -2,12 +2,13 @@
 //! catalog and clock; it boots, steps and crashes.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use index::catalog::Catalog;
 use index::catalog::memory::MemoryCatalog;
 use index::catalog::sim::SimCatalog;
+use index::catalog::sqlite::SqliteCatalog;
 use index::read::Snapshot;
 use index::settings::{MergeSettings, RetentionRule, test_settings};
 use ingest::{KnownBatch, Recovered, SteppedIngest};
@@ -30,10 +31,16 @@ pub struct Machine {
     pub world: World,
     pub disk: SimDisk,
     pub store: Arc<SimStore>,
-    /// The catalog behind the faults.
-    pub catalog: Arc<dyn Catalog>,
     pub clock: Arc<ManualClock>,
+    catalog: Mutex<Kept>,
     dir: tempfile::TempDir,
+}
+
+/// Where the catalog is kept.
+enum Kept {
+    Memory(MemoryCatalog),
+    /// The file, which gets a new name at every crash, and its open catalog.
+    Sqlite(PathBuf, u32, Arc<SqliteCatalog>),
 }
 
 /// What does not.
@@ -97,29 +104,57 @@ fn ingest_settings() -> ingest::Settings {
 }
 
 impl Machine {
+    /// A machine whose catalog is kept in memory: fast.
     pub fn new(world: World) -> Self {
-        Self::with_catalog(world, |_| Arc::new(MemoryCatalog::default()))
+        let catalog = Kept::Memory(MemoryCatalog::default());
+        Self::with(world, scratch(), catalog)
     }
 
-    /// A machine with the catalog that `open` makes in a directory.
-    pub fn with_catalog(
-        world: World,
-        open: impl FnOnce(&std::path::Path) -> Arc<dyn Catalog>,
-    ) -> Self {
+    /// A machine with the real catalog.
+    pub fn with_sqlite(world: World) -> Self {
         let dir = scratch();
+        let path = dir.path().join("catalog-0.sqlite");
+        let catalog = Arc::new(SqliteCatalog::open(&path, &world).unwrap());
+        Self::with(world, dir, Kept::Sqlite(path, 0, catalog))
+    }
+
+    fn with(world: World, dir: tempfile::TempDir, catalog: Kept) -> Self {
         Self {
             disk: SimDisk::new(world.clone()),
             store: Arc::new(SimStore::new(world.clone())),
-            catalog: open(dir.path()),
+            catalog: Mutex::new(catalog),
             clock: Arc::new(ManualClock::at(NOON)),
             world,
             dir,
         }
     }
 
+    /// The catalog behind the faults.
+    pub fn catalog(&self) -> Arc<dyn Catalog> {
+        match &*self.catalog.lock().unwrap() {
+            Kept::Memory(catalog) => Arc::new(catalog.clone()),
+            Kept::Sqlite(_, _, catalog) => catalog.clone(),
+        }
+    }
+
+    /// Opens the files of the catalog as they are now, not as a closed connection leaves them.
+    fn reopen_catalog(&self) {
+        let mut kept = self.catalog.lock().unwrap();
+        let Kept::Sqlite(path, number, _) = &*kept else { return };
+        let next = path.with_file_name(format!("catalog-{}.sqlite", number + 1));
+        for suffix in ["", "-wal"] {
+            let with = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+            if with(path).exists() {
+                fs::copy(with(path), with(&next)).unwrap();
+            }
+        }
+        let catalog = Arc::new(SqliteCatalog::open(&next, &self.world).unwrap());
+        *kept = Kept::Sqlite(next, number + 1, catalog);
+    }
+
     /// Starts the node: the catalog is read, the log replayed.
     pub fn boot(&self) -> Result<Node, String> {
-        let catalog = SimCatalog::new(self.world.clone(), self.catalog.clone());
+        let catalog = SimCatalog::new(self.world.clone(), self.catalog());
         let environment = index::Environment {
             dir: self.dir.path().join("index"),
             catalog: Arc::new(catalog),
@@ -153,6 +188,7 @@ impl Machine {
     /// What a crash leaves; the power is on again. Call it when the node is dropped.
     pub fn crash(&self, leaves: Leaves) {
         self.disk.crash(leaves);
+        self.reopen_catalog();
         if leaves != Leaves::Everything {
             self.tear("staging", |_| true);
             // Finished copies are synced before they get their name.

@@ -2,13 +2,15 @@
 //! each from one seed.
 //!
 //! `LOGDRIVE_SIM_SEED=7` runs one seed and prints its trace (with `--nocapture`);
-//! `LOGDRIVE_SIM_SEEDS=5000` runs so many.
+//! `LOGDRIVE_SIM_SEEDS=5000` runs so many, from `LOGDRIVE_SIM_FIRST` (0) on.
 
 mod clients;
+mod crash_images;
 mod machine;
 mod run;
 
 use std::env;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use run::Ran;
 
@@ -25,14 +27,27 @@ fn no_acknowledged_document_is_lost_or_doubled_whatever_fails() {
         println!("{:?}", run::run(seed, true));
         return;
     }
+    let first = setting("LOGDRIVE_SIM_FIRST").unwrap_or(0);
     let seeds = setting("LOGDRIVE_SIM_SEEDS").unwrap_or(SEEDS);
+    let next = AtomicU64::new(first);
+    let work = || {
+        let mut all = Ran::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + seeds {
+                return all;
+            }
+            all.add(run::run(seed, false));
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     let mut all = Ran::default();
-    for seed in 0..seeds {
-        let ran = run::run(seed, false);
-        all.operations += ran.operations;
-        all.crashes += ran.crashes;
-        all.acknowledged += ran.acknowledged;
-    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        for thread in threads {
+            all.add(thread.join().unwrap());
+        }
+    });
     println!("{seeds} seeds: {all:?}");
     // The runs are not empty.
     assert!(all.crashes > seeds && all.acknowledged > 10 * seeds, "{all:?}");

@@ -25,7 +25,7 @@ pub struct Run {
     publishing: AtomicBool,
     keeping: AtomicBool,
     sending: AtomicBool,
-    pub crashes: Mutex<u64>,
+    crashes: Mutex<u64>,
 }
 
 /// What a run was.
@@ -35,6 +35,15 @@ pub struct Ran {
     pub operations: u64,
     pub crashes: u64,
     pub acknowledged: u64,
+}
+
+impl Ran {
+    /// Adds what another run did.
+    pub fn add(&mut self, other: Self) {
+        self.operations += other.operations;
+        self.crashes += other.crashes;
+        self.acknowledged += other.acknowledged;
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -106,7 +115,7 @@ impl Between for Run {
 impl Run {
     fn live(&self) {
         let world = &self.machine.world;
-        self.boot();
+        self.boot(false);
         for _ in 0..STEPS {
             let node = lock(&self.node).clone().unwrap();
             match world.below(32) {
@@ -163,18 +172,21 @@ impl Run {
         world.note("clock", &self.machine.now().to_string());
     }
 
-    /// Boots until it works; then all must be there.
-    fn boot(&self) {
+    /// Boots until it works; then all must be there. Only what is torn can look like damage.
+    fn boot(&self, mut torn: bool) {
         let world = &self.machine.world;
         for tries in 0.. {
             match self.machine.boot() {
                 Ok(node) => {
+                    let damaged = &node.recovered.damaged;
+                    assert!(torn || damaged.is_empty(), "{damaged:?}");
                     let node = Arc::new(node);
                     *lock(&self.node) = Some(node.clone());
                     return self.check(&node);
                 }
                 Err(error) if world.is_off() => {
                     world.note("no boot", &error);
+                    torn = true;
                     self.machine.crash(Leaves::Some);
                 }
                 Err(error) => {
@@ -201,7 +213,7 @@ impl Run {
         if world.one_in(5) {
             world.cut_at(Some(world.operations() + 1 + world.below(12)));
         }
-        self.boot();
+        self.boot(leaves == Leaves::Some);
     }
 
     fn send(&self, node: &Node) {
@@ -292,12 +304,12 @@ impl Run {
             self.crash(Leaves::Some);
         }
         self.settle();
-        let splits = self.machine.catalog.splits().unwrap();
+        let splits = self.machine.catalog().splits().unwrap();
         let mut wanted: Vec<String> =
             splits.iter().map(|s| index::split::object_key(&s.id)).collect();
         wanted.sort();
         assert_eq!(self.machine.objects(), wanted, "objects that are no published splits");
-        assert_eq!(self.machine.catalog.garbage(&[]).unwrap(), [], "garbage is left");
+        assert_eq!(self.machine.catalog().garbage(&[]).unwrap(), [], "garbage is left");
         assert_eq!(self.machine.disk.file_count(), 0, "segments of the log are left");
     }
 

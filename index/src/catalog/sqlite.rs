@@ -210,4 +210,67 @@ mod tests {
         let rng = SeededRng::new(1);
         conformance::check(&|| Box::new(SqliteCatalog::open(&path, &rng).unwrap()));
     }
+
+    type State = (Vec<SplitId>, Checkpoint, usize, Vec<SplitId>);
+
+    fn state(catalog: &SqliteCatalog) -> State {
+        let (checkpoint, batches) = catalog.checkpoint().unwrap();
+        let splits = catalog.splits().unwrap().into_iter().map(|s| s.id).collect();
+        (splits, checkpoint, batches.len(), catalog.garbage(&[]).unwrap())
+    }
+
+    /// One change of many kinds.
+    fn change(catalog: &SqliteCatalog, n: u64) {
+        let id = |n: u64| SplitId::new(format!("S{n:03}"));
+        match n % 4 {
+            0 => catalog.stage(&[id(n + 1)]).unwrap(),
+            1 | 2 => {
+                let at = Timestamp(n as i64);
+                let batch = PublishedBatch { id: BatchId::new(format!("B{n}")), accepted: 1, at };
+                let checkpoint = Checkpoint { wal: WalSeq(n), next_record: RecordSeq(n * 10) };
+                let splits = vec![conformance::meta(id(n).as_str())];
+                let forget_before = Timestamp(n as i64 - 10);
+                let batches = vec![batch];
+                let roll = Publication { splits, checkpoint, batches, forget_before };
+                catalog.publish(&roll).unwrap();
+            }
+            _ => {
+                let new = conformance::meta(id(n).as_str());
+                catalog.replace(&[id(n - 1), id(n - 2)], &[new]).unwrap();
+            }
+        }
+    }
+
+    /// SQLite syncs its log at every commit; a power cut leaves any beginning of what came after.
+    #[test]
+    fn a_log_cut_at_any_place_opens_with_what_was_committed_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("catalog.sqlite");
+        let log = dir.path().join("catalog.sqlite-wal");
+        let rng = SeededRng::new(1);
+        let catalog = SqliteCatalog::open(&path, &rng).unwrap();
+        let length = || std::fs::metadata(&log).unwrap().len() as usize;
+        let mut committed = vec![(length(), state(&catalog))];
+        for n in 0..24 {
+            change(&catalog, n);
+            let length = length();
+            committed.push((length, state(&catalog)));
+        }
+        let (database, log) = (std::fs::read(&path).unwrap(), std::fs::read(&log).unwrap());
+        let first = committed[0].0;
+        let (frame, header) = (4096 + 24, 32);
+        let borders = (first..=log.len()).filter(|at| (at - header) % frame == 0);
+        let cuts = borders.flat_map(|at| [at, at + 1, at + 24, at + 2000]);
+        let mut checked = 0;
+        for (at, cut) in cuts.filter(|cut| *cut <= log.len()).enumerate() {
+            let path = dir.path().join(format!("image-{at}.sqlite"));
+            std::fs::write(&path, &database).unwrap();
+            std::fs::write(path.with_extension("sqlite-wal"), &log[..cut]).unwrap();
+            let image = SqliteCatalog::open(&path, &rng).unwrap();
+            let want = committed.iter().rev().find(|(length, _)| *length <= cut).unwrap();
+            assert_eq!(state(&image), want.1, "cut at {cut}");
+            checked += 1;
+        }
+        assert!(checked > 100, "{checked}");
+    }
 }
