@@ -4,6 +4,7 @@
 mod bad_input;
 mod crash;
 mod disk_full;
+mod fuzz_corpus;
 mod loghub;
 mod shipper_rotation;
 mod sim;

@@ -15,6 +15,8 @@ mod error;
 mod frame;
 mod listen;
 pub mod parse;
+#[cfg(feature = "sim")]
+pub mod probe;
 mod service;
 mod settings;
 #[cfg(feature = "sim")]

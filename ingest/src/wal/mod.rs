@@ -69,6 +69,8 @@ use crate::error::{IngestError, Refusal};
 use crate::settings::bad;
 
 pub(crate) use frame::Encoded;
+#[cfg(feature = "sim")]
+pub(crate) use frame::{segment_header, write_frame};
 pub(crate) use log::Place;
 pub(crate) use payload::encode;
 pub use recover::Recovered;
