@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use run::Ran;
 
-const SEEDS: u64 = 1000;
+const SEEDS: u64 = 500;
 
 fn setting(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;

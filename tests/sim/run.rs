@@ -118,7 +118,7 @@ impl Run {
         self.boot(false);
         for _ in 0..STEPS {
             let node = lock(&self.node).clone().unwrap();
-            match world.below(32) {
+            match world.below(36) {
                 0..=9 => self.send(&node),
                 10..=15 => {
                     if world.one_in(2) {
@@ -128,7 +128,7 @@ impl Run {
                 }
                 16..=21 => self.keep(&node),
                 22 => self.check(&node),
-                23 => self.query(&node),
+                23 | 32..=35 => self.query(&node),
                 24 | 25 => self.move_clock(),
                 26 => self.set_faults([0, 20, 100, 300][world.below(4) as usize]),
                 27 => drop(self.machine.store.set_down(world.one_in(2))),
