@@ -4,8 +4,10 @@
 mod bad_input;
 mod crash;
 mod disk_full;
+mod fuzz_corpus;
 mod loghub;
 mod shipper_rotation;
+mod sim;
 mod stores;
 mod support;
 mod tidy;

@@ -59,7 +59,7 @@ fn contradictions_are_named_with_their_line() {
         ),
         (
             "index.live_memory_bytes_max = 1000",
-            "defaults: `index.roll_raw_bytes` is 67108864, more than \
+            "defaults: `index.roll_raw_bytes` is 33554432, more than \
              `index.live_memory_bytes_max` = 1000",
         ),
         ("ingest.wal.segment_bytes = 1", "my.toml:1: `ingest.wal.segment_bytes` must be at least"),

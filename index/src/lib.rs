@@ -7,6 +7,8 @@ pub mod catalog;
 pub mod engine;
 pub mod live;
 pub mod merge;
+#[cfg(feature = "sim")]
+pub mod probe;
 pub mod publish;
 pub mod read;
 pub mod settings;

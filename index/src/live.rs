@@ -55,6 +55,14 @@ struct State {
     stopping: bool,
 }
 
+/// When the next roll comes.
+enum Due {
+    Now(Roll),
+    In(Duration),
+    /// There are no batches.
+    Nothing,
+}
+
 /// A run of batches, from the oldest on, to be published together.
 pub struct Roll {
     /// The batches.
@@ -125,31 +133,50 @@ impl Live {
     pub fn next_roll(&self, now: &dyn Fn() -> Timestamp) -> Option<Roll> {
         let mut state = self.state();
         loop {
-            let oldest = state.batches.front().map(|b| b.batch.batch.received);
-            let Some(oldest) = oldest else {
-                state.flush = false;
-                if state.stopping {
-                    return None;
-                }
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
+            let due = self.due(&mut state, now());
+            let wait = match due {
+                Due::Now(roll) => return Some(roll),
+                Due::Nothing if state.stopping => return None,
+                Due::Nothing => None,
+                Due::In(left) => Some(left),
             };
-            let age = now().0.saturating_sub(oldest.0);
-            let due = state.flush
-                || state.stopping
-                || state.raw_bytes >= self.limits.roll_raw_bytes
-                || age >= self.limits.roll_age_ns
-                // A clock that jumped back must not hold records for ever.
-                || age < 0;
-            if due {
-                let roll = self.cut(&state);
-                state.flush &= roll.batches.len() < state.batches.len();
-                return Some(roll);
-            }
-            let left = Duration::from_nanos((self.limits.roll_age_ns - age).max(1) as u64);
-            let waited = self.work.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = match wait {
+                None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    let waited = self.work.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
+    }
+
+    /// What there is a reason to roll now, if any.
+    pub fn roll_now(&self, now: Timestamp) -> Option<Roll> {
+        match self.due(&mut self.state(), now) {
+            Due::Now(roll) => Some(roll),
+            Due::Nothing | Due::In(_) => None,
+        }
+    }
+
+    fn due(&self, state: &mut State, now: Timestamp) -> Due {
+        let Some(oldest) = state.batches.front().map(|b| b.batch.batch.received) else {
+            state.flush = false;
+            return Due::Nothing;
+        };
+        let age = now.0.saturating_sub(oldest.0);
+        let due = state.flush
+            || state.stopping
+            || state.raw_bytes >= self.limits.roll_raw_bytes
+            || age >= self.limits.roll_age_ns
+            // A clock that jumped back must not hold records for ever.
+            || age < 0;
+        if !due {
+            let left = self.limits.roll_age_ns - age;
+            return Due::In(Duration::from_nanos(left.max(1) as u64));
+        }
+        let roll = self.cut(state);
+        state.flush &= roll.batches.len() < state.batches.len();
+        Due::Now(roll)
     }
 
     fn cut(&self, state: &State) -> Roll {

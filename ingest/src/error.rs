@@ -25,6 +25,14 @@ pub enum IngestError {
         /// What the file system says.
         source: io::Error,
     },
+    /// What was replayed cannot be made durable.
+    #[error("cannot sync the write-ahead log `{path}`; check the disk, then start again")]
+    Sync {
+        /// Which.
+        path: PathBuf,
+        /// What the file system says.
+        source: io::Error,
+    },
     /// A segment that another node wrote.
     #[error(
         "`{path}` was written by node {found:08x}, but this is node {ours:08x}; \

@@ -15,8 +15,12 @@ mod error;
 mod frame;
 mod listen;
 pub mod parse;
+#[cfg(feature = "sim")]
+pub mod probe;
 mod service;
 mod settings;
+#[cfg(feature = "sim")]
+mod step;
 #[cfg(test)]
 mod tests;
 pub mod wal;
@@ -25,4 +29,6 @@ pub use dedupe::KnownBatch;
 pub use error::{IngestError, Refusal};
 pub use service::{Environment, Ingest, Submitted};
 pub use settings::Settings;
+#[cfg(feature = "sim")]
+pub use step::SteppedIngest;
 pub use wal::Recovered;

@@ -20,7 +20,7 @@ use crate::admit::{Budget, Door};
 use crate::dedupe::{Begin, Claim, Dedupe, KnownBatch, Placed};
 use crate::error::{IngestError, Refusal};
 use crate::settings::Settings;
-use crate::wal::{self, Recovered, Wal, WriterEnvironment};
+use crate::wal::{self, Recovered, Replayed, Wal, WriterEnvironment};
 
 /// What ingest needs from the rest of the server.
 pub struct Environment {
@@ -78,6 +78,24 @@ struct Inner {
     shutting_down: AtomicBool,
 }
 
+/// Replays the write-ahead log into the sink; gives what the writer goes on with.
+pub(crate) fn recover(
+    settings: &Settings,
+    environment: Environment,
+) -> Result<(Arc<Dedupe>, WriterEnvironment, Replayed), IngestError> {
+    let Environment { wal_dir, disk, node, sink, published, .. } = environment;
+    let dedupe = Dedupe::new(settings.batch_ids_max, settings.batch_id_window_s);
+    for known in &environment.known_batches {
+        let (seq, first_record) = (WalSeq(0), RecordSeq(0));
+        let placed = Placed { seq, first_record, accepted: known.accepted };
+        dedupe.insert(&known.id, placed, known.at.0);
+    }
+    let from = (environment.checkpoint, environment.next_record);
+    let place = wal::Place { disk, dir: wal_dir, node };
+    let replayed = wal::Replay::new(place.clone(), from, &dedupe, &*sink).run()?;
+    Ok((dedupe, WriterEnvironment { place, sink, published }, replayed))
+}
+
 impl Ingest {
     /// Replays the write-ahead log into the sink, then starts its writer. Blocks.
     ///
@@ -89,18 +107,11 @@ impl Ingest {
         environment: Environment,
     ) -> Result<(Self, Recovered), IngestError> {
         settings.check()?;
-        let Environment { wal_dir, disk, clock, node, sink, published, .. } = environment;
-        let dedupe = Dedupe::new(settings.batch_ids_max, settings.batch_id_window_s);
-        for known in &environment.known_batches {
-            let (seq, first_record) = (WalSeq(0), RecordSeq(0));
-            let placed = Placed { seq, first_record, accepted: known.accepted };
-            dedupe.insert(&known.id, placed, known.at.0);
-        }
-        let from = (environment.checkpoint, environment.next_record);
-        let place = wal::Place { disk: disk.clone(), dir: wal_dir.clone(), node };
-        let mut replayed = wal::Replay::new(place.clone(), from, &dedupe, &*sink).run()?;
+        let (wal_dir, disk) = (environment.wal_dir.clone(), environment.disk.clone());
+        let (clock, node) = (environment.clock.clone(), environment.node);
+        let published = environment.published.clone();
+        let (dedupe, writer, mut replayed) = recover(&settings, environment)?;
         let report = std::mem::take(&mut replayed.report);
-        let writer = WriterEnvironment { place, sink, published: published.clone() };
         let slot_wait = Duration::from_millis(settings.queue_wait_ms);
         let wal = Wal::start(&settings.wal, slot_wait, writer, replayed)?;
         let door = Door {
@@ -287,7 +298,7 @@ impl Ingest {
     }
 }
 
-fn submitted(placed: Placed, duplicate: bool) -> Submitted {
+pub(crate) fn submitted(placed: Placed, duplicate: bool) -> Submitted {
     let Placed { seq, first_record, accepted } = placed;
     Submitted { seq, first_record, accepted, duplicate }
 }

@@ -8,5 +8,7 @@ pub mod object_store;
 pub mod rng;
 #[cfg(feature = "settings")]
 pub mod settings;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod telemetry;
 pub mod terminal;

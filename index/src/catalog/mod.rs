@@ -2,6 +2,12 @@
 //!
 //! Knows nothing of objects' contents.
 
+#[cfg(any(test, feature = "sim"))]
+pub mod conformance;
+#[cfg(any(test, feature = "sim"))]
+pub mod memory;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod sqlite;
 
 use model::id::{BatchId, NodeId, RecordSeq, SplitId, WalSeq};
@@ -31,6 +37,14 @@ pub enum CatalogError {
         found: i64,
         /// Here.
         known: i64,
+    },
+    /// No answer: whether a change took place is not known.
+    #[error("catalog: {operation}: no answer: {reason}")]
+    NoAnswer {
+        /// What was asked for.
+        operation: &'static str,
+        /// What happened.
+        reason: String,
     },
     /// A split to be replaced is not there.
     #[error("catalog: split {split} to be replaced is not published")]
@@ -81,9 +95,11 @@ pub trait Catalog: Send + Sync + std::fmt::Debug {
     fn splits(&self) -> Result<Vec<SplitMeta>, CatalogError>;
     /// How far the log is published, and the batch ids that are remembered, oldest first.
     fn checkpoint(&self) -> Result<(Checkpoint, Vec<PublishedBatch>), CatalogError>;
-    /// Notes splits whose objects are about to be written: garbage until they are published.
+    /// Notes splits whose objects are about to be written: garbage until they are published. Those
+    /// that are published already stay so.
     fn stage(&self, splits: &[SplitId]) -> Result<(), CatalogError>;
-    /// Adds the splits of a roll and moves the checkpoint.
+    /// Adds the splits of a roll and moves the checkpoint. The same roll again, after an answer
+    /// that was lost, changes nothing.
     fn publish(&self, roll: &Publication) -> Result<(), CatalogError>;
     /// Replaces published splits by others (or by none); the old objects become garbage. Fails
     /// as a whole when one of `old` is not published.

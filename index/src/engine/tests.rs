@@ -7,15 +7,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use model::batch::BatchBuilder;
-use model::id::{BatchId, IndexName, RecordSeq};
+use model::id::{BatchId, IndexName, RecordSeq, SplitId};
 use platform::clock::ManualClock;
 use platform::object_store::memory::MemoryStore;
-use platform::object_store::{ObjectInfo, StoreFuture};
+use platform::object_store::{Body, ObjectInfo, StoreFuture};
 use platform::rng::SeededRng;
 
 use super::*;
 use crate::catalog::sqlite::SqliteCatalog;
 use crate::settings::{MergeSettings, test_settings};
+use crate::split::object_key;
 
 /// A store in memory that refuses when told to, or every n-th time.
 #[derive(Debug, Default)]

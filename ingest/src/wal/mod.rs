@@ -69,10 +69,14 @@ use crate::error::{IngestError, Refusal};
 use crate::settings::bad;
 
 pub(crate) use frame::Encoded;
+#[cfg(feature = "sim")]
+pub(crate) use frame::{segment_header, write_frame};
 pub(crate) use log::Place;
 pub(crate) use payload::encode;
 pub use recover::Recovered;
 pub(crate) use recover::{Replay, Replayed};
+#[cfg(feature = "sim")]
+pub(crate) use writer::Writer;
 pub(crate) use writer::WriterEnvironment;
 
 /// Settings of the write-ahead log.
@@ -116,13 +120,13 @@ impl Settings {
 
 /// A batch on its way to the writer.
 #[derive(Debug)]
-struct Queued {
-    batch: Arc<Batch>,
-    encoded: Encoded,
-    claim: Option<Claim>,
-    answer: oneshot::Sender<Result<Placed, Refusal>>,
+pub(crate) struct Queued {
+    pub(crate) batch: Arc<Batch>,
+    pub(crate) encoded: Encoded,
+    pub(crate) claim: Option<Claim>,
+    pub(crate) answer: oneshot::Sender<Result<Placed, Refusal>>,
     /// Its place in the queue, free again when the writer has taken it.
-    slot: OwnedSemaphorePermit,
+    pub(crate) slot: OwnedSemaphorePermit,
 }
 
 /// Handle of the log's writer.

@@ -99,9 +99,27 @@ impl<'a> Replay<'a> {
         for segment in &segments {
             self.segment(segment)?;
         }
+        self.make_durable()?;
         let next = self.last.max(self.checkpoint).next();
         let Self { sealed, next_record, report, .. } = self;
         Ok(Replayed { sealed, next, next_record, report })
+    }
+
+    /// Syncs what was replayed. A process that died between writing and syncing leaves frames that
+    /// are readable and yet not on the disk; from now on their batch ids count as taken.
+    fn make_durable(&self) -> Result<(), IngestError> {
+        let Place { disk, dir, .. } = &self.place;
+        let unpublished = self.sealed.iter().filter(|s| s.last > self.checkpoint);
+        for segment in unpublished {
+            let synced = disk.open_append(&segment.path).and_then(|mut file| file.sync_data());
+            let path = &segment.path;
+            synced.map_err(|source| IngestError::Sync { path: path.clone(), source })?;
+        }
+        if !self.sealed.is_empty() {
+            let synced = disk.sync_dir(dir);
+            synced.map_err(|source| IngestError::Sync { path: dir.clone(), source })?;
+        }
+        Ok(())
     }
 
     fn list(&self) -> Result<Vec<Segment>, IngestError> {

@@ -29,7 +29,7 @@ pub(crate) struct WriterEnvironment {
 }
 
 /// The state of the writer's thread.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     queue: Receiver<Queued>,
     /// Batches that hold a slot but are not queued yet.
     coming: Arc<AtomicUsize>,
@@ -43,7 +43,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(
+    pub(crate) fn new(
         settings: &Settings,
         environment: WriterEnvironment,
         replayed: Replayed,
@@ -73,14 +73,21 @@ impl Writer {
             match self.queue.recv_timeout(REMOVAL_INTERVAL) {
                 Ok(first) => {
                     let group = self.gather(first);
-                    self.commit(group);
+                    self.step(group);
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.step(Vec::new()),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            let checkpoint = *self.published.borrow();
-            self.log.drop_published(checkpoint);
         }
+    }
+
+    /// Commits a group, if there is one, and removes what is published.
+    pub(crate) fn step(&mut self, group: Vec<Queued>) {
+        if !group.is_empty() {
+            self.commit(group);
+        }
+        let checkpoint = *self.published.borrow();
+        self.log.drop_published(checkpoint);
     }
 
     /// The first batch and those that are there, or about to come within the interval. When

@@ -1,0 +1,4 @@
+//! Feeds `targets::split`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::split(bytes));
