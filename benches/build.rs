@@ -51,6 +51,7 @@ fn build(c: &mut Criterion) {
                 bucket: Timestamp(0),
                 created: Timestamp(0),
                 merges: 0,
+                origin: index::read::Origin::default(),
             };
             let mut builder =
                 SplitBuilder::create(spec, dir.path(), &settings).expect("a new file");

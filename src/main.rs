@@ -27,6 +27,8 @@ enum Command {
     Tail(cli::tail::Args),
     /// Look into a split's object, or check it
     Split(cli::split::Args),
+    /// Make a lost catalog anew from the objects
+    Catalog(cli::catalog::Args),
     /// Write the log files of a small shop with an incident in it
     DemoTraffic(cli::demo_traffic::Args),
 }
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Search(args) => cli::search::run(args),
         Command::Tail(args) => cli::tail::run(args),
         Command::Split(args) => cli::split::run(args),
+        Command::Catalog(args) => cli::catalog::run(args),
         Command::DemoTraffic(args) => cli::demo_traffic::run(args),
     };
     run.unwrap_or_else(|error| {

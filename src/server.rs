@@ -78,7 +78,8 @@ fn read_settings(args: &Args) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
-fn lock(dir: &Path) -> anyhow::Result<DirLock> {
+/// Takes the lock of the data directory, which is made if it is not there.
+pub(crate) fn lock(dir: &Path) -> anyhow::Result<DirLock> {
     std::fs::create_dir_all(dir)
         .with_context(|| format!("cannot make the data directory `{}`", dir.display()))?;
     DirLock::take(dir).map_err(|error| match error.kind() {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use crate::support::{Dice, Server, request, wait_until};
+use crate::support::{Dice, Server, logdrive, request, wait_until};
 
 /// Every document by its number, and how often it is there.
 fn numbers(server: &Server) -> HashMap<u64, u32> {
@@ -57,6 +57,20 @@ fn check(server: &Server, acknowledged: &[u64]) {
     }
     let doubled = found.iter().find(|(_, times)| **times > 1);
     assert_eq!(doubled, None, "a document is there twice");
+}
+
+/// Loses the catalog, and makes it anew from the objects.
+fn lose_the_catalog(dir: &Path) {
+    for name in ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"] {
+        if dir.join(name).exists() {
+            std::fs::remove_file(dir.join(name)).unwrap();
+        }
+    }
+    let mut command = logdrive();
+    let command = command.args(["catalog", "rebuild", "--data-dir"]).arg(dir);
+    let done = command.output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}");
 }
 
 fn settings() -> [(&'static str, &'static str); 5] {
@@ -111,6 +125,9 @@ fn every_acknowledged_document_is_there_exactly_once_after_fifty_kills() {
     for round in 0..50 {
         let kill_after = 1 + dice.roll(25) as usize;
         run_and_kill(dir.path(), &mut next, &acknowledged, kill_after);
+        if round % 7 == 3 {
+            lose_the_catalog(dir.path());
+        }
         if round % 10 == 5 {
             // An orderly stop in between, so that both ways of ending meet.
             let server = Server::start_with(dir.path(), &settings());

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use model::id::{RecordSeq, SplitId, Tenant};
+use model::id::{NodeId, RecordSeq, SplitId, Tenant};
 use model::time::Timestamp;
 use platform::clock::Clock;
 use platform::rng::{Rng, ulid};
 
 use crate::build::{BuildError, BuiltSplit, Row, SplitBuilder, SplitSpec};
 use crate::live::Roll;
-use crate::read::LiveBatch;
+use crate::read::{LiveBatch, Origin};
 use crate::settings::Settings;
 
 /// A row of a roll: where its record is.
@@ -42,6 +42,8 @@ pub struct Builder<'a> {
     pub staging: &'a Path,
     /// How many splits are built at once.
     pub threads: usize,
+    /// Number of this node.
+    pub node: NodeId,
     /// Time.
     pub clock: &'a dyn Clock,
     /// Chance for names.
@@ -58,6 +60,12 @@ impl Builder<'_> {
     /// A file cannot be written; unfinished files are removed.
     pub fn build(&self, roll: &Roll) -> Result<Vec<BuiltSplit>, BuildError> {
         let parts = self.cut(roll);
+        let id = SplitId::new(ulid(self.clock.now_ns(), self.rng));
+        let origin = Origin {
+            node: self.node,
+            checkpoint: roll.checkpoint,
+            roll: Some((id, parts.len() as u32)),
+        };
         let next = std::sync::atomic::AtomicUsize::new(0);
         let mut results: Vec<Result<BuiltSplit, BuildError>> = Vec::new();
         std::thread::scope(|scope| {
@@ -66,7 +74,7 @@ impl Builder<'_> {
                 loop {
                     let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     let Some(part) = parts.get(at) else { return done };
-                    done.push(self.build_part(roll, part));
+                    done.push(self.build_part(roll, part, &origin));
                 }
             };
             let others: Vec<_> =
@@ -141,8 +149,13 @@ impl Builder<'_> {
         }
     }
 
-    fn build_part(&self, roll: &Roll, part: &Part) -> Result<BuiltSplit, BuildError> {
-        let spec = self.spec(part.tenant.clone(), part.bucket, 0);
+    fn build_part(
+        &self,
+        roll: &Roll,
+        part: &Part,
+        origin: &Origin,
+    ) -> Result<BuiltSplit, BuildError> {
+        let spec = self.spec(part.tenant.clone(), part.bucket, origin.clone());
         let batches: Vec<&Arc<LiveBatch>> = roll.batches.iter().collect();
         self.write(spec, |builder| {
             let maps: Vec<_> = batches.iter().map(|b| builder.map(&b.batch.batch)).collect();
@@ -163,14 +176,15 @@ impl Builder<'_> {
     }
 
     /// A new split's description.
-    pub fn spec(&self, tenant: Tenant, bucket: Timestamp, merges: u32) -> SplitSpec {
+    pub fn spec(&self, tenant: Tenant, bucket: Timestamp, origin: Origin) -> SplitSpec {
         let now = self.clock.now_ns();
         SplitSpec {
             id: SplitId::new(ulid(now, self.rng)),
             tenant,
             bucket,
             created: Timestamp(now),
-            merges,
+            merges: 0,
+            origin,
         }
     }
 

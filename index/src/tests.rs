@@ -52,7 +52,7 @@ fn roll(batches: Vec<Arc<Batch>>) -> Roll {
 
 fn build(settings: &Settings, dir: &Path, roll: &Roll, threads: usize) -> Vec<BuiltSplit> {
     let (clock, rng) = (ManualClock::at(5), SeededRng::new(dir.as_os_str().len() as u64));
-    let builder = Builder { settings, staging: dir, threads, clock: &clock, rng: &rng };
+    let builder = Builder { settings, staging: dir, threads, node: NODE, clock: &clock, rng: &rng };
     builder.build(roll).unwrap()
 }
 
@@ -367,7 +367,7 @@ proptest! {
 
         // The same rows, merged into one split of whatever buckets.
         let (clock, rng) = (ManualClock::at(6), SeededRng::new(77));
-        let builder = Builder { settings: &settings, staging: dir.path(), threads, clock: &clock, rng: &rng };
+        let builder = Builder { settings: &settings, staging: dir.path(), threads, node: NODE, clock: &clock, rng: &rng };
         let merged = merge::merge(&builder, &inputs).unwrap();
         prop_assert_eq!(merged.meta.docs as usize, want.len());
         let reader = open(&merged);

@@ -2,6 +2,7 @@
 //!
 //! The commands that search talk to a server over HTTP, as any other client does.
 
+pub mod catalog;
 mod client;
 pub mod demo_traffic;
 mod histogram;

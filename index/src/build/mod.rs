@@ -18,7 +18,7 @@ use model::record::{TIMESTAMP_FIELD, Value};
 use model::time::{TimeRange, Timestamp};
 use thiserror::Error;
 
-use crate::read::{FieldInfo, SplitMeta};
+use crate::read::{FieldInfo, Origin, SplitMeta};
 use crate::settings::Settings;
 use crate::split::Role;
 use crate::split::shape::{self, LITERAL, TIME};
@@ -67,6 +67,8 @@ pub struct SplitSpec {
     pub created: Timestamp,
     /// How often its records were rewritten.
     pub merges: u32,
+    /// Where its records come from.
+    pub origin: Origin,
 }
 
 /// How the indexes of one batch map to the split's numbers. A number is given when the first row
@@ -393,6 +395,7 @@ impl SplitBuilder {
             indexes,
             created: self.spec.created,
             merges: self.spec.merges,
+            origin: self.spec.origin,
         };
         let shapes = self.shapes.iter().map(|s| (&*s.skeleton, s.columns.as_slice()));
         let description = Description {

@@ -4,7 +4,7 @@ use model::id::{BatchId, IndexName, RecordSeq, SplitId, Tenant, WalSeq};
 use model::time::{TimeRange, Timestamp};
 
 use super::{Catalog, CatalogError, Checkpoint, Publication, PublishedBatch};
-use crate::read::SplitMeta;
+use crate::read::{Origin, SplitMeta};
 
 /// A split's description, for tests.
 pub fn meta(id: &str) -> SplitMeta {
@@ -20,6 +20,7 @@ pub fn meta(id: &str) -> SplitMeta {
         indexes: vec![(IndexName::new("logs"), 1)],
         created: Timestamp(4),
         merges: 0,
+        origin: Origin::default(),
     }
 }
 

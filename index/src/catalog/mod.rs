@@ -6,12 +6,14 @@
 pub mod conformance;
 #[cfg(any(test, feature = "sim"))]
 pub mod memory;
+pub mod rebuild;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod sqlite;
 
 use model::id::{BatchId, NodeId, RecordSeq, SplitId, WalSeq};
 use model::time::Timestamp;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::read::SplitMeta;
@@ -66,7 +68,7 @@ pub struct PublishedBatch {
 }
 
 /// How far the log is published.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The last published frame.
     pub wal: WalSeq,

@@ -56,6 +56,39 @@ impl SqliteCatalog {
         Ok(Self { connection: Mutex::new(connection) })
     }
 
+    /// Makes a catalog of splits that exist, for a node that has a number already.
+    ///
+    /// # Errors
+    /// The file exists and holds splits, or cannot be written.
+    pub fn restore(
+        path: &Path,
+        rng: &dyn Rng,
+        node: NodeId,
+        splits: &[SplitMeta],
+        (checkpoint, garbage): (Checkpoint, &[SplitId]),
+    ) -> Result<Self, CatalogError> {
+        let catalog = Self::open(path, rng)?;
+        let known = catalog.splits()?.len();
+        if known > 0 {
+            return Err(CatalogError::Damaged {
+                what: format!("`{}`", path.display()),
+                reason: format!("it holds {known} splits already"),
+            });
+        }
+        let mut connection = catalog.connection();
+        let transaction = connection.transaction()?;
+        transaction.execute("UPDATE identity SET node = ?1", params![node.0])?;
+        transaction.execute(
+            "UPDATE checkpoint SET wal = ?1, next_record = ?2",
+            params![checkpoint.wal.0 as i64, checkpoint.next_record.0 as i64],
+        )?;
+        insert_splits(&transaction, splits)?;
+        add_garbage(&transaction, garbage)?;
+        transaction.commit()?;
+        drop(connection);
+        Ok(catalog)
+    }
+
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }

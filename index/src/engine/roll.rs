@@ -39,6 +39,7 @@ impl Inner {
             settings: &self.settings,
             staging,
             threads: self.env.threads.max(1),
+            node: self.node,
             clock: &*self.env.clock,
             rng: &*self.env.rng,
         }

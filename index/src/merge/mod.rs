@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::build::{BuildError, BuiltSplit};
 use crate::publish::Builder;
-use crate::read::{FieldInfo, ReadError, SplitMeta, SplitReader};
+use crate::read::{FieldInfo, Origin, ReadError, SplitMeta, SplitReader};
 use crate::settings::Settings;
 use crate::split::write::{Description, GroupRows, ObjectWriter, shape_bytes};
 use columns::Columns;
@@ -118,7 +118,10 @@ pub fn merge(
 ) -> Result<BuiltSplit, MergeError> {
     let first = &inputs[0].0;
     let rewrites = inputs.iter().map(|(m, _)| m.merges).max().unwrap_or(0) + 1;
-    let spec = builder.spec(first.tenant.clone(), first.bucket, rewrites);
+    let newest = inputs.iter().map(|(m, _)| &m.origin).max_by_key(|o| o.checkpoint);
+    let origin = Origin { roll: None, ..newest.cloned().unwrap_or_default() };
+    let mut spec = builder.spec(first.tenant.clone(), first.bucket, origin);
+    spec.merges = rewrites;
     let path = builder.staging.join(format!("{}.split", spec.id));
     let io = |source| BuildError::Io { path: path.clone(), source };
     let readers: Vec<Arc<SplitReader>> = inputs.iter().map(|(_, r)| r.clone()).collect();
@@ -150,6 +153,7 @@ pub fn merge(
             indexes: indexes(inputs),
             created: spec.created,
             merges: spec.merges,
+            origin: spec.origin.clone(),
         };
         let description = Description {
             fields: fields(&readers, &meta.indexes),

@@ -23,6 +23,8 @@ use model::time::{TimeRange, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::catalog::Checkpoint;
+
 pub use cache::Split;
 pub use column::{Column, ColumnKind, Dictionary, Templates, Values};
 pub use object::{MappedObject, ObjectBytes};
@@ -116,6 +118,21 @@ pub struct SplitMeta {
     pub created: Timestamp,
     /// How many times its records were rewritten by merges.
     pub merges: u32,
+    /// Where its records come from.
+    #[serde(default)]
+    pub origin: Origin,
+}
+
+/// Where a split's records come from: enough to make a lost catalog anew from the objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The node that took them in.
+    pub node: NodeId,
+    /// How far the log was published with it, or with the last of those that it was merged of.
+    pub checkpoint: Checkpoint,
+    /// The roll that it is a part of, and how many parts that has; none after a merge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roll: Option<(SplitId, u32)>,
 }
 
 /// Why a split cannot be read.

@@ -13,7 +13,7 @@ use super::chunks::ChunkCache;
 use super::column::{Column, ColumnKind};
 use super::core::Core;
 use super::object::ObjectBytes;
-use super::{FieldInfo, ReadError, RowSet};
+use super::{FieldInfo, ReadError, RowSet, SplitMeta};
 use crate::split::{self, Footer, MINUTE_NS, Place, Role, TRAILER_BYTES};
 
 /// An open split. Rows are numbered 0 … `docs` − 1 by rising time, then by rising sequence.
@@ -30,6 +30,7 @@ pub struct SplitReader {
     id_column: Option<u32>,
     /// The first row of each minute.
     minutes: Vec<(i64, u32)>,
+    tail_bytes: u32,
 }
 
 /// What is read from the end of an object of which nothing is known.
@@ -46,7 +47,7 @@ impl SplitReader {
         object: Arc<dyn ObjectBytes>,
         cache: Arc<ChunkCache>,
     ) -> Result<Self, ReadError> {
-        let footer = read_footer(&id, &*object)?;
+        let (footer, tail_bytes) = read_footer(&id, &*object)?;
         let core = Arc::new(Core::open(id, object, footer, cache)?);
         let minutes = core.minutes()?;
         let mut columns: HashMap<String, Vec<u32>> = HashMap::new();
@@ -64,11 +65,30 @@ impl SplitReader {
         let mut fields = core.footer.fields.clone();
         fields.sort_by(|a, b| a.path.cmp(&b.path));
         let indexes = core.footer.meta.indexes.iter().map(|(name, _)| name.clone()).collect();
-        Ok(Self { core, node, indexes, fields, columns, index_column, id_column, minutes })
+        Ok(Self {
+            core,
+            node,
+            indexes,
+            fields,
+            columns,
+            index_column,
+            id_column,
+            minutes,
+            tail_bytes,
+        })
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+
+    /// What the catalog knows of the split, as the object says it.
+    pub fn meta(&self) -> SplitMeta {
+        SplitMeta {
+            object_bytes: self.core.object.len(),
+            tail_bytes: u64::from(self.tail_bytes),
+            ..self.core.footer.meta.clone()
+        }
     }
 
     /// What the object says of itself.
@@ -347,7 +367,7 @@ impl SplitReader {
 }
 
 /// Finds and reads the footer: the tail comes with it, in one read where its length is known.
-fn read_footer(id: &SplitId, object: &dyn ObjectBytes) -> Result<Footer, ReadError> {
+fn read_footer(id: &SplitId, object: &dyn ObjectBytes) -> Result<(Footer, u32), ReadError> {
     let len = object.len();
     let guess = len.saturating_sub(TAIL_GUESS_BYTES.max(TRAILER_BYTES as u64));
     let end = object.read(guess..len)?;
@@ -357,7 +377,8 @@ fn read_footer(id: &SplitId, object: &dyn ObjectBytes) -> Result<Footer, ReadErr
     let to = from + u64::from(trailer.footer_bytes);
     if from >= guess {
         let footer = &end[(from - guess) as usize..(to - guess) as usize];
-        return split::read_footer(id, &trailer, footer);
+        return Ok((split::read_footer(id, &trailer, footer)?, trailer.tail_bytes));
     }
-    split::read_footer(id, &trailer, &object.read(from..to)?)
+    let footer = split::read_footer(id, &trailer, &object.read(from..to)?)?;
+    Ok((footer, trailer.tail_bytes))
 }

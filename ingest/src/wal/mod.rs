@@ -73,7 +73,7 @@ pub(crate) use frame::Encoded;
 pub(crate) use frame::{segment_header, write_frame};
 pub(crate) use log::Place;
 pub(crate) use payload::encode;
-pub use recover::Recovered;
+pub use recover::{Recovered, first_segment};
 pub(crate) use recover::{Replay, Replayed};
 #[cfg(feature = "sim")]
 pub(crate) use writer::Writer;

@@ -8,8 +8,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::id::{RecordSeq, WalSeq};
+use model::id::{NodeId, RecordSeq, WalSeq};
 use model::live::{Sequenced, Sink};
+use platform::disk::Disk;
 
 use super::frame::{self, Frame, Header, Stretch};
 use super::log::{Place, Sealed, parse_segment_name};
@@ -278,6 +279,32 @@ impl<'a> Replay<'a> {
         }
         Some(good_end as u64)
     }
+}
+
+/// Position of the first frame that the log in `dir` may still hold, and the number of the node
+/// that wrote it; `None` when there is no log.
+///
+/// # Errors
+/// The directory or its first segment cannot be read.
+pub fn first_segment(
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<Option<(WalSeq, Option<NodeId>)>, IngestError> {
+    let read = |source, path: &Path| IngestError::Read { path: path.to_owned(), source };
+    let names = match disk.list(dir) {
+        Ok(names) => names,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(read(source, dir)),
+    };
+    let first = names.iter().filter_map(|(n, _)| Some((parse_segment_name(n)?, n))).min();
+    let Some((first, name)) = first else { return Ok(None) };
+    let path = dir.join(name);
+    let bytes = disk.read(&path).map_err(|source| read(source, &path))?;
+    let node = match frame::read_segment_header(&bytes) {
+        Header::Good { node, .. } => Some(node),
+        Header::OtherVersion(_) | Header::Damaged => None,
+    };
+    Ok(Some((first, node)))
 }
 
 /// Says which of the positions from `from` up to `to` (not in it) are lost.

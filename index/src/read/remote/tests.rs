@@ -41,6 +41,7 @@ fn meta(seed: u64, tail_bytes: u64) -> SplitMeta {
         indexes: Vec::new(),
         created: Timestamp(4),
         merges: 0,
+        origin: crate::read::Origin::default(),
     }
 }
 

@@ -239,8 +239,14 @@ fn splits(
     let docs: usize = batches.iter().map(|b| b.batch.records().len()).sum();
     let settings = Settings { group_rows: docs as u32 / 7 + 3, ..test_settings() };
     let (clock, rng) = (ManualClock::at(5), SeededRng::new(seed));
-    let builder =
-        Builder { settings: &settings, staging: dir, threads: 1, clock: &clock, rng: &rng };
+    let builder = Builder {
+        settings: &settings,
+        staging: dir,
+        threads: 1,
+        node: NODE,
+        clock: &clock,
+        rng: &rng,
+    };
     let roll = Roll { batches: batches.iter().map(live).collect(), checkpoint: Default::default() };
     let mut out = Vec::new();
     for built in builder.build(&roll).unwrap() {

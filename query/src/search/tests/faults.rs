@@ -56,6 +56,7 @@ impl Bucket {
             settings: &settings,
             staging: &staging,
             threads: 1,
+            node: NODE,
             clock: &clock,
             rng: &rng,
         };
