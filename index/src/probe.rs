@@ -1,12 +1,14 @@
 //! What do fuzzers feed to the decoders of a split, behind its checksums?
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::read::{Dictionary, Templates};
 use crate::split::codec::{take_ints, take_ords};
 use crate::split::filter::may_hold;
 use crate::split::shape::parts;
-use crate::split::text::{Needle, TextChunk};
+use crate::split::text::{Anew, Needle, TextChunk, TextView};
 
 const COUNT_MAX: usize = 5000;
 
@@ -53,13 +55,14 @@ fn texts(rest: &mut &[u8]) {
     let chunk = Bytes::copy_from_slice(rest);
     let Some(chunk) = TextChunk::open(&chunk, COUNT_MAX, templates.len()) else { return };
     let mut text = Vec::new();
-    for at in 0..chunk.ids().len() {
+    let view = TextView::new(Arc::new(chunk), templates.keys.clone(), Box::new(Anew));
+    for at in 0..view.ids().len() {
         text.clear();
-        let _ = chunk.text(at, &templates.keys, &mut text);
-        let _ = chunk.slots(at, &templates.keys, |_| {});
+        let _ = view.text(at, &mut text);
+        let _ = view.slots(at, |_| {});
     }
     for needle in [Needle::Token("a1"), Needle::Fragment("1", true)] {
-        let mut visit = |value: u32| assert!((value as usize) < chunk.ids().len());
-        let _ = chunk.find(&needle, &templates.keys, &|_| true, &mut visit);
+        let mut visit = |value: u32| assert!((value as usize) < view.ids().len());
+        let _ = view.find(&needle, &|_| true, &mut visit);
     }
 }

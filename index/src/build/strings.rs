@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::split::Encoding;
-use crate::split::template::{Cut, RAW, TemplateList, TemplateTable};
+use crate::split::template::{Cut, RAW, SlotLetters, TemplateList, TemplateTable};
 use crate::split::text::{TextData, render};
 use crate::split::write::{dictionary_bytes, template_bytes};
 
@@ -249,8 +249,15 @@ fn finish_texts(texts: Texts) -> FinalStrings {
     } else {
         out.templates.iter_mut().for_each(|id| *id = finals[*id as usize]);
     }
-    out.templates.iter().for_each(|id| counts[*id as usize] += 1);
-    FinalStrings::Text { bytes: template_bytes(&list, &counts), list, data: out }
+    let mut letters = SlotLetters::of(&list);
+    for at in 0..out.len() {
+        let id = out.templates[at];
+        counts[id as usize] += 1;
+        if id != RAW {
+            letters.add(id, out.value(at));
+        }
+    }
+    FinalStrings::Text { bytes: template_bytes(&list, &counts, &letters), list, data: out }
 }
 
 /// The bytes of all values, when each is one run of as many lower-case digits.

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use super::rows::RowRun;
 use super::strings::MergedStrings;
 use crate::read::chunks::Decoded;
+use crate::read::positions::Positions;
 use crate::read::{ReadError, SplitReader};
 use crate::split::write::Chunk;
 use crate::split::{ColumnInfo, Encoding, Role};
@@ -230,7 +231,7 @@ impl Columns {
 }
 
 /// Values of a column in a group of an input, and where those of each row begin.
-type Opened = (Decoded, Option<Arc<Vec<u32>>>);
+type Opened = (Decoded, Option<Arc<Positions>>);
 
 impl Merged {
     fn clear(&mut self) {
@@ -253,11 +254,11 @@ impl Merged {
                 hashbrown::hash_map::Entry::Vacant(entry) => entry
                     .insert((core.values(column, run.group)?, core.positions(column, run.group)?)),
             };
-            let (values, starts) = (&entry.0, &entry.1);
+            let (values, positions) = (&entry.0, &entry.1);
             let (from, to) = (run.rows.start as usize, run.rows.end as usize);
-            let run_of = match starts {
+            let run_of = match positions {
                 None => from..to,
-                Some(starts) => starts[from] as usize..starts[to] as usize,
+                Some(positions) => positions.before(from as u32)..positions.before(to as u32),
             };
             if run_of.is_empty() {
                 continue;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::read::chunks::Decoded;
 use crate::read::core::Core;
 use crate::read::{Dictionary, ReadError, SplitReader, Templates};
-use crate::split::template::{Cut, RAW, TemplateList, TemplateTable};
-use crate::split::text::TextData;
+use crate::split::template::{Cut, RAW, SlotLetters, TemplateList, TemplateTable};
+use crate::split::text::{Anew, TextChunk, TextData, TextView};
 use crate::split::write::{Chunk, dictionary_bytes, push_hex, template_bytes};
 use crate::split::{ColumnInfo, Encoding, Role};
 
@@ -44,6 +44,7 @@ pub(crate) struct MergedTexts {
     table: TemplateTable,
     finals: Vec<u32>,
     counts: Vec<u64>,
+    letters: SlotLetters,
     /// For each input the merged number of each of its templates; `None` for those that are cut
     /// anew.
     maps: Vec<Vec<u32>>,
@@ -52,6 +53,8 @@ pub(crate) struct MergedTexts {
     data: TextData,
     cut: Cut,
     text: Vec<u8>,
+    /// The chunk that was read last: its runs mostly follow each other.
+    view: Option<(Arc<TextChunk>, Arc<TextView>)>,
 }
 
 impl MergedStrings {
@@ -173,7 +176,9 @@ impl MergedStrings {
     pub(crate) fn finish(self) -> Option<Vec<u8>> {
         match self {
             MergedStrings::Dict { bytes, .. } => Some(bytes),
-            MergedStrings::Text(texts) => Some(template_bytes(&texts.list, &texts.counts)),
+            MergedStrings::Text(texts) => {
+                Some(template_bytes(&texts.list, &texts.counts, &texts.letters))
+            }
             MergedStrings::Hex { .. } => None,
         }
     }
@@ -261,9 +266,19 @@ fn join_texts(
             known.keys.iter().map(|key| of(key)).collect()
         }
     };
+    let maps: Vec<Vec<u32>> = templates.iter().map(map).collect();
+    let mut letters = SlotLetters::of(&list);
+    for (known, map) in templates.iter().zip(&maps) {
+        let Some(known) = known else { continue };
+        for (id, merged) in (0u32..).zip(map).skip(1).filter(|(_, merged)| **merged != RAW) {
+            let of = letters.0[*merged as usize].iter_mut();
+            of.enumerate().for_each(|(slot, l)| l.add(known.letters(id, slot)));
+        }
+    }
     Ok(MergedTexts {
-        maps: templates.iter().map(map).collect(),
+        maps,
         counts: vec![0; list.keys.len()],
+        letters,
         list,
         finals,
         table,
@@ -272,6 +287,7 @@ fn join_texts(
         data: TextData::default(),
         cut: Cut::default(),
         text: Vec::new(),
+        view: None,
     })
 }
 
@@ -285,6 +301,7 @@ fn count_raw(
     let templates = core.templates(column)?;
     for group in 0..core.groups() {
         let Decoded::Text(chunk) = core.values(column, group)? else { continue };
+        let view = TextView::new(chunk.clone(), templates.keys.clone(), Box::new(Anew));
         for at in 0..chunk.ids().len() {
             if chunk.ids().get(at) != RAW {
                 continue;
@@ -293,8 +310,7 @@ fn count_raw(
                 cut.of(std::str::from_utf8(text).unwrap_or_default());
                 table.add(&cut.key, 1);
             };
-            chunk
-                .slots(at, &templates.keys, &mut count)
+            view.slots(at, &mut count)
                 .map_err(|_| core.bad(format!("texts of column {column}: malformed")))?;
         }
     }
@@ -320,13 +336,22 @@ impl MergedTexts {
             }
             Decoded::Text(chunk) => {
                 let templates = self.templates[input].clone()?;
+                let view = match &self.view {
+                    Some((known, view)) if Arc::ptr_eq(known, chunk) => view.clone(),
+                    _ => {
+                        let keys = templates.keys.clone();
+                        let view = Arc::new(TextView::new(chunk.clone(), keys, Box::new(Anew)));
+                        self.view = Some((chunk.clone(), view.clone()));
+                        view
+                    }
+                };
                 for at in run {
                     let id = chunk.ids().get(at);
                     let merged = self.maps[input].get(id as usize).copied()?;
                     if id == RAW || merged == RAW {
                         let mut text = std::mem::take(&mut self.text);
                         text.clear();
-                        chunk.text(at, &templates.keys, &mut text).ok()?;
+                        view.text(at, &mut text).ok()?;
                         self.push(std::str::from_utf8(&text).ok()?);
                         self.text = text;
                         continue;
@@ -334,7 +359,7 @@ impl MergedTexts {
                     self.counts[merged as usize] += 1;
                     self.data.begin(merged);
                     let data = &mut self.data;
-                    chunk.slots(at, &templates.keys, |slot| data.slot(slot)).ok()?;
+                    view.slots(at, |slot| data.slot(slot)).ok()?;
                 }
             }
             _ => return None,
@@ -351,6 +376,7 @@ impl MergedTexts {
             self.data.push_raw(text);
         } else {
             self.data.push(id, text, &self.cut.slots);
+            self.letters.add(id, self.data.value(self.data.len() - 1));
         }
     }
 }

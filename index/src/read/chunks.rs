@@ -7,8 +7,9 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use super::column::{Dictionary, Templates};
+use super::positions::Positions;
 use crate::split::codec::Ords;
-use crate::split::text::TextChunk;
+use crate::split::text::{Frame, Order, TextChunk};
 
 /// What is cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +18,10 @@ pub(crate) enum Part {
     Values(u32, u32),
     /// For each row of a group the number of values before it, for columns with this signature.
     Positions(u32, u32),
+    /// A frame of texts of a column in a group.
+    Frame(u32, u32, u32),
+    /// The texts of a column in a group by template.
+    Order(u32, u32),
     /// Times of a group.
     Times(u32),
     /// Record numbers of a group.
@@ -39,7 +44,9 @@ pub(crate) enum Decoded {
     Text(Arc<TextChunk>),
     /// Bytes of hexadecimal values, and how many each has.
     Hex(bytes::Bytes, usize),
-    Positions(Arc<Vec<u32>>),
+    Frame(Arc<Frame>),
+    Order(Arc<Order>),
+    Positions(Arc<Positions>),
     Dictionary(Arc<Dictionary>),
     Templates(Arc<Templates>),
 }
@@ -53,7 +60,9 @@ impl Decoded {
             Decoded::Ords(list) => list.bytes(),
             Decoded::Text(chunk) => chunk.memory_bytes(),
             Decoded::Hex(..) => 0,
-            Decoded::Positions(list) => list.len() * 4,
+            Decoded::Frame(frame) => frame.memory_bytes(),
+            Decoded::Order(order) => order.memory_bytes(),
+            Decoded::Positions(positions) => positions.memory_bytes(),
             Decoded::Dictionary(dictionary) => dictionary.memory_bytes(),
             Decoded::Templates(templates) => templates.memory_bytes(),
         }

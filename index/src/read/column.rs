@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::chunks::Decoded;
 use super::core::Core;
 pub use super::dictionary::{Dictionary, Templates};
+use super::positions::Positions;
 use super::{ReadError, RowSet};
 use crate::split::Encoding;
 use crate::split::codec::Ords;
@@ -56,8 +57,8 @@ impl<T> Values<T> {
 pub(super) enum Places {
     /// Row n has value n.
     Full,
-    /// Row n has the values from entry n to entry n + 1.
-    Starts(Arc<Vec<u32>>),
+    /// As the positions say.
+    Some(Arc<Positions>),
 }
 
 impl Places {
@@ -65,10 +66,7 @@ impl Places {
     pub(super) fn of(&self, row: u32) -> Range<usize> {
         match self {
             Places::Full => row as usize..row as usize + 1,
-            Places::Starts(starts) => {
-                let from = starts.get(row as usize).copied().unwrap_or(0) as usize;
-                from..starts.get(row as usize + 1).map_or(from, |to| *to as usize)
-            }
+            Places::Some(positions) => positions.of_row(row),
         }
     }
 
@@ -76,7 +74,20 @@ impl Places {
     pub(super) fn row(&self, value: u32) -> u32 {
         match self {
             Places::Full => value,
-            Places::Starts(starts) => starts.partition_point(|s| *s <= value) as u32 - 1,
+            Places::Some(positions) => positions.row(value),
+        }
+    }
+
+    /// Marks the rows of a group that begins with row `base` and has a value that passes.
+    pub(super) fn mark(
+        &self,
+        (base, values): (u32, usize),
+        passes: impl Fn(usize) -> bool,
+        out: &mut RowSet,
+    ) {
+        match self {
+            Places::Full => out.insert_where(base, values, passes),
+            Places::Some(positions) => positions.mark(base, passes, out),
         }
     }
 }
@@ -116,7 +127,7 @@ impl Column {
     fn places(&self, group: u32) -> Result<Places, ReadError> {
         Ok(match self.core.positions(self.number, group)? {
             None => Places::Full,
-            Some(starts) => Places::Starts(starts),
+            Some(positions) => Places::Some(positions),
         })
     }
 
@@ -182,7 +193,7 @@ impl Column {
                     let values = rows[..count].iter().map(|row| get(&data, (row - base) as usize));
                     out.values.extend(values);
                 }
-                places @ Places::Starts(_) => {
+                places @ Places::Some(_) => {
                     for row in &rows[..count] {
                         for value in places.of(row - base) {
                             out.rows.push(*row);
@@ -279,27 +290,6 @@ impl Column {
         })?;
         out.and(within);
         Ok(out)
-    }
-}
-
-impl Places {
-    /// Marks the rows of a group that begins with row `base` and has a value that passes.
-    pub(super) fn mark(
-        &self,
-        (base, values): (u32, usize),
-        passes: impl Fn(usize) -> bool,
-        out: &mut RowSet,
-    ) {
-        match self {
-            Places::Full => out.insert_where(base, values, passes),
-            Places::Starts(starts) => {
-                for (row, run) in starts.windows(2).enumerate() {
-                    if (run[0]..run[1]).any(|value| passes(value as usize)) {
-                        out.insert(base + row as u32);
-                    }
-                }
-            }
-        }
     }
 }
 

@@ -9,11 +9,12 @@ use super::ReadError;
 use super::chunks::{ChunkCache, Decoded, Part};
 use super::dictionary::{Dictionary, Templates};
 use super::object::ObjectBytes;
+use super::positions::Positions;
 use crate::split::codec::{
     FRAME_BYTES_MAX, Ords, take_bytes, take_ints, take_number, take_ords, take_up_to,
 };
 use crate::split::shape::{Part as ShapePart, parts};
-use crate::split::text::TextChunk;
+use crate::split::text::{Frame, Order, TextChunk};
 use crate::split::{ColumnInfo, Encoding, Footer, GroupInfo, Place, Role, damaged};
 
 /// An open object.
@@ -235,13 +236,12 @@ impl Core {
         }
     }
 
-    /// For each row of a group how many values of the column lie before it, and how many there
-    /// are; `None` when each row has one.
+    /// Where the values of a group's rows lie; `None` when each row has one.
     pub(crate) fn positions(
         &self,
         column: u32,
         group: u32,
-    ) -> Result<Option<Arc<Vec<u32>>>, ReadError> {
+    ) -> Result<Option<Arc<Positions>>, ReadError> {
         let counts = self.shapes.counts(column);
         if counts.iter().all(|count| *count == 1) {
             return Ok(None);
@@ -249,17 +249,10 @@ impl Core {
         let signature = self.shapes.of_column[column as usize];
         let found = self.part(Part::Positions(signature, group), || {
             let shapes = self.row_shapes(group)?;
-            let mut starts = Vec::with_capacity(shapes.len() + 1);
-            let mut sum = 0u32;
-            starts.push(0);
-            shapes.for_each(0..shapes.len(), |_, shape| {
-                sum = sum.saturating_add(counts[shape as usize]);
-                starts.push(sum);
-            });
-            Ok(Decoded::Positions(Arc::new(starts)))
+            Ok(Decoded::Positions(Arc::new(Positions::of(&shapes, counts))))
         })?;
         match found {
-            Decoded::Positions(list) => Ok(Some(list)),
+            Decoded::Positions(positions) => Ok(Some(positions)),
             _ => Err(self.bad("a cached part is of another kind")),
         }
     }
@@ -268,7 +261,7 @@ impl Core {
     pub(crate) fn value_count(&self, column: u32, group: u32) -> Result<usize, ReadError> {
         Ok(match self.positions(column, group)? {
             None => self.group(group)?.rows as usize,
-            Some(starts) => starts.last().copied().unwrap_or(0) as usize,
+            Some(positions) => positions.count(),
         })
     }
 
@@ -339,6 +332,33 @@ impl Core {
             }
         };
         decoded.ok_or_else(|| self.bad_at(&what(), &place))
+    }
+
+    /// A frame of texts.
+    pub(crate) fn frame(
+        &self,
+        (column, group): (u32, u32),
+        at: usize,
+        open: impl FnOnce() -> Option<Frame>,
+    ) -> Option<Arc<Frame>> {
+        let found = self.part(Part::Frame(column, group, at as u32), || {
+            let frame = open().ok_or_else(|| self.bad("a frame of texts is malformed"))?;
+            Ok(Decoded::Frame(Arc::new(frame)))
+        });
+        match found {
+            Ok(Decoded::Frame(frame)) => Some(frame),
+            _ => None,
+        }
+    }
+
+    /// Texts by template.
+    pub(crate) fn text_order(&self, (column, group): (u32, u32), chunk: &TextChunk) -> Arc<Order> {
+        let found =
+            self.part(Part::Order(column, group), || Ok(Decoded::Order(Arc::new(chunk.order()))));
+        match found {
+            Ok(Decoded::Order(order)) => order,
+            _ => Arc::new(chunk.order()),
+        }
     }
 
     /// A derived column's ordinal for each of its leader's; `u32::MAX` where there is none.

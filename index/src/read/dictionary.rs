@@ -1,12 +1,12 @@
 //! What strings does a column have? Sorted dictionaries, and templates of texts.
 
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use model::token::fold;
 
 use crate::split::codec::{take_bytes, take_number, take_up_to};
-use crate::split::template::SLOT;
+use crate::split::template::{Letters, SLOT, slots_of};
 
 /// Sorted, distinct strings; an ordinal is a position.
 #[derive(Debug)]
@@ -115,8 +115,10 @@ impl Dictionary {
 /// pieces but two empty ones around a slot that holds a whole text of any kind.
 #[derive(Debug)]
 pub struct Templates {
-    pub(crate) keys: Vec<Box<[u8]>>,
+    pub(crate) keys: Arc<[Box<[u8]>]>,
     counts: Vec<u64>,
+    /// Of each slot, for each template.
+    letters: Vec<Vec<Letters>>,
 }
 
 impl Templates {
@@ -136,12 +138,19 @@ impl Templates {
             from = end as usize;
         }
         let counts = (0..keys.len()).map(|_| take_number(bytes)).collect::<Option<_>>()?;
-        Some(Self { keys, counts })
+        let mut letters = vec![vec![Letters::ALL]];
+        for key in keys.iter().skip(1) {
+            let number = |_| Some(Letters(u32::try_from(take_number(bytes)?).ok()?));
+            letters.push((0..slots_of(key)).map(number).collect::<Option<_>>()?);
+        }
+        Some(Self { keys: keys.into(), counts, letters })
     }
 
     /// Those of a column whose values are each one slot.
     pub(crate) fn one_slot(values: u64) -> Self {
-        Self { keys: vec![[SLOT].into(), [SLOT].into()], counts: vec![0, values] }
+        let keys: Vec<Box<[u8]>> = vec![[SLOT].into(), [SLOT].into()];
+        let letters = vec![vec![Letters::ALL], vec![Letters::of(b"abcdef")]];
+        Self { keys: keys.into(), counts: vec![0, values], letters }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -161,6 +170,12 @@ impl Templates {
     /// How many values of the split have it.
     pub fn count(&self, template: u32) -> u64 {
         self.counts.get(template as usize).copied().unwrap_or(0)
+    }
+
+    /// The letters that stand in a slot.
+    pub fn letters(&self, template: u32, slot: usize) -> Letters {
+        let of = self.letters.get(template as usize).and_then(|slots| slots.get(slot));
+        of.copied().unwrap_or(Letters::ALL)
     }
 
     /// The pieces: one more than there are slots.

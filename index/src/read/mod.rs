@@ -8,6 +8,7 @@ pub mod column;
 pub(crate) mod core;
 mod dictionary;
 pub mod object;
+pub(crate) mod positions;
 pub mod reader;
 pub mod remote;
 pub mod rows;
@@ -25,6 +26,7 @@ use thiserror::Error;
 
 use crate::catalog::Checkpoint;
 
+pub use crate::split::template::Letters;
 pub use cache::Split;
 pub use column::{Column, ColumnKind, Dictionary, Templates, Values};
 pub use object::{MappedObject, ObjectBytes};

@@ -47,6 +47,19 @@ impl RowSet {
         self.words[row as usize / 64] |= 1 << (row % 64);
     }
 
+    /// Adds `first + n` for each bit n of the word.
+    pub fn or_word(&mut self, first: u32, word: u64) {
+        let (at, shift) = (first as usize / 64, first % 64);
+        if let Some(slot) = self.words.get_mut(at) {
+            *slot |= word << shift;
+        }
+        if shift > 0
+            && let Some(slot) = self.words.get_mut(at + 1)
+        {
+            *slot |= word >> (64 - shift);
+        }
+    }
+
     /// Removes a row.
     pub fn remove(&mut self, row: u32) {
         self.words[row as usize / 64] &= !(1 << (row % 64));

@@ -131,7 +131,7 @@ impl GroupValues<'_> {
         let column = self.reader.column(number);
         let places = match core.positions(number, self.group)? {
             None => Places::Full,
-            Some(starts) => Places::Starts(starts),
+            Some(positions) => Places::Some(positions),
         };
         let values = core.values(number, self.group)?;
         let dictionary = match values {

@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use super::chunks::Decoded;
 use super::column::{Column, Places};
-use super::dictionary::Templates;
 use super::{ReadError, RowSet};
 use crate::build::strings::parse_hex;
 use crate::split::filter::{key, may_hold};
-use crate::split::text::{Needle, TextChunk};
+use crate::split::text::{Frame, Load, Needle, Order, TextChunk, TextView};
 use crate::split::write::push_hex;
 
 /// What is known of the texts of a template.
@@ -33,12 +32,28 @@ pub(super) struct GroupTexts {
     column: Column,
     group: u32,
     texts: Group,
-    templates: Arc<Templates>,
 }
 
 enum Group {
-    Text(Arc<TextChunk>),
+    Text(Box<TextView>),
     Hex(bytes::Bytes, usize),
+}
+
+/// Decoded parts come from the cache of all readers.
+struct Cached {
+    column: Column,
+    group: u32,
+}
+
+impl Load for Cached {
+    fn frame(&self, chunk: &TextChunk, at: usize, keys: &[Box<[u8]>]) -> Option<Arc<Frame>> {
+        let of = (self.column.number, self.group);
+        self.column.core.frame(of, at, || chunk.open_frame(at, keys))
+    }
+
+    fn order(&self, chunk: &TextChunk) -> Arc<Order> {
+        self.column.core.text_order((self.column.number, self.group), chunk)
+    }
 }
 
 impl GroupTexts {
@@ -55,10 +70,7 @@ impl GroupTexts {
                 let value = bytes.get(value * width..(value + 1) * width);
                 push_hex(value.ok_or_else(malformed)?, buffer);
             }
-            Group::Text(chunk) => {
-                let text = chunk.text(value, &self.templates.keys, buffer);
-                text.map_err(|_| malformed())?;
-            }
+            Group::Text(view) => view.text(value, buffer).map_err(|_| malformed())?,
         }
         std::str::from_utf8(buffer).map_err(|_| malformed())
     }
@@ -67,17 +79,21 @@ impl GroupTexts {
 impl Column {
     pub(super) fn group_texts(&self, group: u32) -> Result<GroupTexts, ReadError> {
         let texts = match self.core.values(self.number, group)? {
-            Decoded::Text(chunk) => Group::Text(chunk),
+            Decoded::Text(chunk) => {
+                let load = Cached { column: self.clone(), group };
+                let keys = self.templates()?.keys.clone();
+                Group::Text(Box::new(TextView::new(chunk, keys, Box::new(load))))
+            }
             Decoded::Hex(bytes, width) => Group::Hex(bytes, width),
             _ => return Err(self.core.bad("a text column has no texts")),
         };
-        Ok(GroupTexts { column: self.clone(), group, texts, templates: self.templates()? })
+        Ok(GroupTexts { column: self.clone(), group, texts })
     }
 
     fn text_places(&self, group: u32) -> Result<Places, ReadError> {
         Ok(match self.core.positions(self.number, group)? {
             None => Places::Full,
-            Some(starts) => Places::Starts(starts),
+            Some(positions) => Places::Some(positions),
         })
     }
 
@@ -115,7 +131,7 @@ impl Column {
             let places = self.text_places(group)?;
             let is = |at: usize, wanted: Verdict| {
                 let template = match &texts {
-                    Group::Text(chunk) => chunk.ids().get(at),
+                    Group::Text(view) => view.ids().get(at),
                     Group::Hex(..) => HEX_TEMPLATE,
                 };
                 verdicts.get(template as usize).copied().unwrap_or(Verdict::Maybe) == wanted
@@ -191,20 +207,17 @@ impl Column {
         let mut hit = |value: u32| out.insert(rows.start + places.row(value));
         match self.group_texts(group)?.texts {
             Group::Hex(bytes, width) => find_in_hex(&bytes, width, needle, &mut hit),
-            Group::Text(chunk) => {
-                let templates = self.templates()?;
-                let mut wanted = vec![false; templates.len()];
+            Group::Text(view) => {
+                let mut wanted = vec![false; self.templates()?.len()];
                 for row in within.iter_in(rows.clone()) {
                     for value in places.of(row - rows.start) {
-                        if let Some(slot) = wanted.get_mut(chunk.ids().get(value) as usize) {
+                        if let Some(slot) = wanted.get_mut(view.ids().get(value) as usize) {
                             *slot = true;
                         }
                     }
                 }
                 let is_wanted = |id: u32| wanted.get(id as usize).copied().unwrap_or(false);
-                chunk
-                    .find(needle, &templates.keys, &is_wanted, &mut hit)
-                    .map_err(|_| self.malformed(group))?;
+                view.find(needle, &is_wanted, &mut hit).map_err(|_| self.malformed(group))?;
             }
         }
         Ok(())

@@ -284,6 +284,13 @@ pub fn read_footer(split: &SplitId, trailer: &Trailer, footer: &[u8]) -> Result<
     let json = zstd::bulk::decompress(footer, FOOTER_BYTES_MAX).map_err(|e| bad(e.to_string()))?;
     let footer: Footer = serde_json::from_slice(&json).map_err(|e| bad(e.to_string()))?;
     check(&footer, offset).map_err(bad)?;
+    // The record numbers are the last part of a group.
+    let behind = footer.groups.last().map_or(0, |group| group.seqs.range().end);
+    let end = offset + u64::from(trailer.footer_bytes) + TRAILER_BYTES as u64;
+    if behind + u64::from(trailer.tail_bytes) != end {
+        let tail = trailer.tail_bytes;
+        return Err(bad(format!("the tail has {} bytes, not {tail}", end - behind)));
+    }
     Ok(footer)
 }
 

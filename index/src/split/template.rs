@@ -106,6 +106,66 @@ impl TemplateTable {
     }
 }
 
+/// Which letters stand in a slot, whatever their case: a fragment with others is not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Letters(pub(crate) u32);
+
+const LETTERS: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'a'..=b'z' => 1 << (byte - b'a' as usize),
+            b'A'..=b'Z' => 1 << (byte - b'A' as usize),
+            b'0'..=b'9' => 0,
+            b'_' => 1 << 26,
+            // Not in ASCII, or in no slot.
+            _ => 1 << 27,
+        };
+        byte += 1;
+    }
+    table
+};
+
+impl Letters {
+    /// Any.
+    pub(crate) const ALL: Letters = Letters((1 << 28) - 1);
+
+    /// Those of a text.
+    pub fn of(text: &[u8]) -> Self {
+        Self(text.iter().fold(0, |all, byte| all | LETTERS[usize::from(*byte)]))
+    }
+
+    /// Those of both.
+    pub(crate) fn add(&mut self, other: Letters) {
+        self.0 |= other.0;
+    }
+
+    /// Whether the text can stand in the slot, as far as its letters tell.
+    pub fn may_hold(self, text: &str) -> bool {
+        Self::of(text.as_bytes()).0 & !self.0 == 0
+    }
+}
+
+/// The letters of each slot of each template.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SlotLetters(pub(crate) Vec<Vec<Letters>>);
+
+impl SlotLetters {
+    /// None yet.
+    pub(crate) fn of(list: &TemplateList) -> Self {
+        Self(list.keys.iter().map(|key| vec![Letters::default(); slots_of(key)]).collect())
+    }
+
+    /// Adds a value whose slots come one after the other, each with "\n" after it.
+    pub(crate) fn add(&mut self, template: u32, slots: &[u8]) {
+        let known = self.0[template as usize].iter_mut();
+        for (letters, slot) in known.zip(slots.split(|b| *b == b'\n')) {
+            letters.add(Letters::of(slot));
+        }
+    }
+}
+
 /// The templates of a column: the raw one, then sorted ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TemplateList {

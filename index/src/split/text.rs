@@ -4,14 +4,14 @@
 //! ```text
 //! chunk:  templates of the values (ints) | frames | per frame: first template, bytes before and
 //!         after compression | the frames' bytes
-//! frame:  per template, per slot: the values of its texts in the order of rows, each with "\n"
-//!         after it; where all are the same: 0xfe | value "\n"
+//! frame:  bytes of each slot's values | per template, per slot: the values of its texts in the
+//!         order of rows, each with "\n" after it; where all are the same: 0xfe | value "\n"
 //! frame of the raw template: length of each text | the texts
 //! ```
 
 use std::io;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::codec::{FRAME_BYTES_MAX, Ords, Packer, put_number, take_number, take_ords, take_up_to};
 use super::template::{RAW, SLOT, slots_of};
@@ -126,9 +126,17 @@ pub(crate) fn encode(
     let mut out = Vec::new();
     packer.ints(ids.iter().map(|id| i64::from(*id)), &mut out)?;
     let groups = Groups::of(ids.iter().copied(), ids.len());
-    let mut writer = FrameWriter { packer, frames: Vec::new(), body: Vec::new(), first: None };
+    let mut writer = FrameWriter {
+        packer,
+        frames: Vec::new(),
+        lengths: Vec::new(),
+        body: Vec::new(),
+        first: None,
+    };
     let mut cursors: Vec<usize> = Vec::new();
-    for (template, members) in groups.iter() {
+    let order = groups.order(ids.iter().copied()).order;
+    for (at, (template, _)) in groups.present.iter().enumerate() {
+        let (template, members) = (*template, &order[groups.run(at)]);
         writer.begin(template)?;
         if template == RAW {
             writer.raw(data, members.iter().map(|m| run.start + *m as usize), sink)?;
@@ -156,6 +164,8 @@ pub(crate) fn encode(
 struct FrameWriter<'p> {
     packer: &'p mut Packer,
     frames: Vec<(u32, usize, Vec<u8>)>,
+    /// Length of each slot's values, in LEB128.
+    lengths: Vec<u8>,
     body: Vec<u8>,
     first: Option<u32>,
 }
@@ -220,12 +230,15 @@ impl FrameWriter<'_> {
                 last = token;
             }
         }
+        put_number(&mut self.lengths, (self.body.len() - from) as u64);
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let Some(first) = self.first.take() else { return Ok(()) };
-        let packed = self.packer.text(&self.body)?;
-        self.frames.push((first, self.body.len(), packed));
+        self.lengths.extend_from_slice(&self.body);
+        let packed = self.packer.text(&self.lengths)?;
+        self.frames.push((first, self.lengths.len(), packed));
+        self.lengths.clear();
         self.body.clear();
         Ok(())
     }
@@ -234,54 +247,68 @@ impl FrameWriter<'_> {
 /// Positions by template: which values have each, in order.
 #[derive(Debug)]
 pub(crate) struct Groups {
-    /// Template, and where its positions begin in `order`; rising.
+    /// Template, and where its positions begin in the order; rising.
     present: Vec<(u32, u32)>,
+    count: usize,
+}
+
+/// Values sorted by template, and the rank of each among those of its template.
+#[derive(Debug)]
+pub(crate) struct Order {
     order: Vec<u32>,
+    ranks: Vec<u32>,
 }
 
 impl Groups {
-    pub(crate) fn of(ids: impl Iterator<Item = u32> + Clone, len: usize) -> Self {
+    fn of(ids: impl Iterator<Item = u32> + Clone, count: usize) -> Self {
         let limit = ids.clone().max().map_or(0, |m| m as usize + 1);
-        let mut next = vec![0u32; limit];
-        for id in ids.clone() {
-            next[id as usize] += 1;
-        }
+        let mut counts = vec![0u32; limit];
+        ids.for_each(|id| counts[id as usize] += 1);
         let (mut present, mut sum) = (Vec::new(), 0);
-        for (id, count) in next.iter_mut().enumerate() {
-            if *count > 0 {
-                present.push((id as u32, sum));
-                sum += std::mem::replace(count, sum);
-            }
+        for (id, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
+            present.push((id as u32, sum));
+            sum += count;
         }
-        let mut order = vec![0; len];
+        Self { present, count }
+    }
+
+    fn order(&self, ids: impl Iterator<Item = u32>) -> Order {
+        let limit = self.present.last().map_or(0, |p| p.0 as usize + 1);
+        let mut next = vec![(0u32, 0u32); limit];
+        self.present.iter().for_each(|(id, from)| next[*id as usize] = (*from, *from));
+        let mut out = Order { order: vec![0; self.count], ranks: Vec::with_capacity(self.count) };
         for (at, id) in ids.enumerate() {
-            let place = &mut next[id as usize];
-            order[*place as usize] = at as u32;
+            let (from, place) = &mut next[id as usize];
+            out.order[*place as usize] = at as u32;
+            out.ranks.push(*place - *from);
             *place += 1;
         }
-        Self { present, order }
+        out
     }
 
     fn run(&self, at: usize) -> Range<usize> {
-        let to = self.present.get(at + 1).map_or(self.order.len(), |p| p.1 as usize);
+        let to = self.present.get(at + 1).map_or(self.count, |p| p.1 as usize);
         self.present[at].1 as usize..to
     }
 
-    /// Templates, each with its positions.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &[u32])> {
-        (0..self.present.len()).map(|at| (self.present[at].0, &self.order[self.run(at)]))
-    }
-
-    fn find(&self, template: u32) -> Option<usize> {
-        self.present.binary_search_by_key(&template, |p| p.0).ok()
+    fn find(&self, template: u32) -> Option<Range<usize>> {
+        let at = self.present.binary_search_by_key(&template, |p| p.0).ok()?;
+        Some(self.run(at))
     }
 }
 
-/// The texts of a group, opened; frames are decoded when they are needed.
+impl Order {
+    /// Bytes in memory.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        8 * self.order.len()
+    }
+}
+
+/// The texts of a group: which templates they have, and where their frames lie.
 #[derive(Debug)]
 pub(crate) struct TextChunk {
     ids: Ords,
-    groups: OnceLock<(Groups, Vec<u32>)>,
+    groups: Groups,
     bytes: bytes::Bytes,
     frames: Vec<FrameRef>,
 }
@@ -291,25 +318,28 @@ struct FrameRef {
     first: u32,
     raw_bytes: usize,
     range: Range<usize>,
-    open: OnceLock<Option<Frame>>,
 }
 
 /// A decoded frame.
 #[derive(Debug)]
-struct Frame {
+pub(crate) struct Frame {
     body: Vec<u8>,
-    /// Where each token begins.
-    tokens: Vec<u32>,
     /// The slots, in order.
     streams: Vec<Stream>,
+    /// Where each raw text begins, and where the last ends.
+    texts: Vec<u32>,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// The values of a slot.
+#[derive(Debug)]
 struct Stream {
     template: u32,
-    /// Its first token.
-    token: u32,
+    from: u32,
+    to: u32,
     same: bool,
+    count: u32,
+    /// Where each value begins, once it is asked.
+    starts: OnceLock<Vec<u32>>,
 }
 
 /// Malformed bytes.
@@ -339,14 +369,13 @@ impl TextChunk {
             if frames.last().is_some_and(|f| f.first >= first) {
                 return None;
             }
-            frames.push(FrameRef { first, raw_bytes, range, open: OnceLock::new() });
+            frames.push(FrameRef { first, raw_bytes, range });
         }
-        (from == chunk.len()).then(|| Self {
-            ids,
-            groups: OnceLock::new(),
-            bytes: chunk.clone(),
-            frames,
-        })
+        if from != chunk.len() {
+            return None;
+        }
+        let groups = Groups::of((0..ids.len()).map(|at| ids.get(at)), ids.len());
+        Some(Self { ids, groups, bytes: chunk.clone(), frames })
     }
 
     /// The template of each value.
@@ -354,106 +383,157 @@ impl TextChunk {
         &self.ids
     }
 
-    /// Bytes in memory when all is decoded, about.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        let frames: usize = self.frames.iter().map(|f| f.raw_bytes * 3 / 2).sum();
-        frames + self.ids.bytes() + 8 * self.ids.len() + self.bytes.len()
+    /// How many frames.
+    pub(crate) fn frames(&self) -> usize {
+        self.frames.len()
     }
 
-    /// Values by template, and the rank of each among those of its template.
-    fn groups(&self) -> &(Groups, Vec<u32>) {
-        self.groups.get_or_init(|| {
-            let ids = (0..self.ids.len()).map(|at| self.ids.get(at));
-            let groups = Groups::of(ids, self.ids.len());
-            let mut ranks = vec![0u32; self.ids.len()];
-            for (_, members) in groups.iter() {
-                for (rank, at) in members.iter().enumerate() {
-                    ranks[*at as usize] = rank as u32;
-                }
-            }
-            (groups, ranks)
-        })
+    /// Bytes in memory.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.ids.bytes() + 8 * self.groups.present.len() + 48 * self.frames.len()
+    }
+
+    /// Sorts the values.
+    pub(crate) fn order(&self) -> Order {
+        self.groups.order((0..self.ids.len()).map(|at| self.ids.get(at)))
     }
 
     fn frame_of(&self, template: u32) -> Checked<usize> {
         self.frames.partition_point(|f| f.first <= template).checked_sub(1).ok_or(Malformed)
     }
 
-    fn frame(&self, at: usize, keys: &[Box<[u8]>]) -> Checked<&Frame> {
-        let frame = &self.frames[at];
-        let open = || self.open_frame(at, keys);
-        frame.open.get_or_init(open).as_ref().ok_or(Malformed)
+    /// The templates of a frame that occur, as positions in `groups.present`.
+    fn present(&self, at: usize) -> Range<usize> {
+        let next = self.frames.get(at + 1).map_or(u32::MAX, |f| f.first);
+        let from = self.groups.present.partition_point(|p| p.0 < self.frames[at].first);
+        from..self.groups.present.partition_point(|p| p.0 < next)
     }
 
-    fn open_frame(&self, at: usize, keys: &[Box<[u8]>]) -> Option<Frame> {
+    /// Decodes a frame.
+    pub(crate) fn open_frame(&self, at: usize, keys: &[Box<[u8]>]) -> Option<Frame> {
         let frame = &self.frames[at];
         let body =
             zstd::bulk::decompress(&self.bytes[frame.range.clone()], frame.raw_bytes).ok()?;
         if body.len() != frame.raw_bytes {
             return None;
         }
-        let mut out =
-            Frame { tokens: Vec::with_capacity(body.len() / 6), body, streams: Vec::new() };
-        let groups = &self.groups().0;
-        let next = self.frames.get(at + 1).map_or(u32::MAX, |f| f.first);
-        let from = groups.present.partition_point(|p| p.0 < frame.first);
-        let to = groups.present.partition_point(|p| p.0 < next);
-        let mut pos = 0;
-        for present in from..to {
-            let template = groups.present[present].0;
-            let count = groups.run(present).len();
-            if template == RAW {
-                pos = out.index_raw(count)?;
-                continue;
-            }
+        let mut out = Frame { body, streams: Vec::new(), texts: Vec::new() };
+        if frame.first == RAW {
+            let count = self.groups.find(RAW).map_or(0, |run| run.len());
+            return out.index_raw(count).then_some(out);
+        }
+        let mut rest = out.body.as_slice();
+        let mut lengths = Vec::new();
+        for present in self.present(at) {
+            let template = self.groups.present[present].0;
+            let count = self.groups.run(present).len() as u32;
             for _ in 0..slots_of(keys.get(template as usize)?) {
-                pos = out.index_slot(template, count, pos)?;
+                lengths.push((template, count, take_up_to(&mut rest, frame.raw_bytes)?));
             }
         }
-        (pos == out.body.len()).then_some(out)
+        let mut from = out.body.len() - rest.len();
+        for (template, count, bytes) in lengths {
+            let to = from + bytes;
+            let same = *out.body.get(from)? == SAME;
+            let place = (from + usize::from(same)) as u32;
+            let starts = OnceLock::new();
+            let to_place = u32::try_from(to).ok()?;
+            out.streams.push(Stream { template, from: place, to: to_place, same, count, starts });
+            from = to;
+        }
+        (from == out.body.len()).then_some(out)
+    }
+}
+
+/// Gives decoded parts of a chunk, from a cache or anew.
+pub(crate) trait Load: Send + Sync {
+    /// A frame; `None` when it is malformed.
+    fn frame(&self, chunk: &TextChunk, at: usize, keys: &[Box<[u8]>]) -> Option<Arc<Frame>>;
+    /// The values by template.
+    fn order(&self, chunk: &TextChunk) -> Arc<Order>;
+}
+
+/// Decodes what is asked for each time.
+pub(crate) struct Anew;
+
+impl Load for Anew {
+    fn frame(&self, chunk: &TextChunk, at: usize, keys: &[Box<[u8]>]) -> Option<Arc<Frame>> {
+        chunk.open_frame(at, keys).map(Arc::new)
+    }
+
+    fn order(&self, chunk: &TextChunk) -> Arc<Order> {
+        Arc::new(chunk.order())
+    }
+}
+
+/// A chunk being read: what was opened stays open.
+pub(crate) struct TextView {
+    chunk: Arc<TextChunk>,
+    keys: Arc<[Box<[u8]>]>,
+    load: Box<dyn Load>,
+    frames: Vec<OnceLock<Option<Arc<Frame>>>>,
+    order: OnceLock<Arc<Order>>,
+}
+
+impl TextView {
+    pub(crate) fn new(chunk: Arc<TextChunk>, keys: Arc<[Box<[u8]>]>, load: Box<dyn Load>) -> Self {
+        let frames = (0..chunk.frames()).map(|_| OnceLock::new()).collect();
+        Self { chunk, keys, load, frames, order: OnceLock::new() }
+    }
+
+    /// The template of each value.
+    pub(crate) fn ids(&self) -> &Ords {
+        &self.chunk.ids
+    }
+
+    fn order(&self) -> &Order {
+        self.order.get_or_init(|| self.load.order(&self.chunk))
+    }
+
+    fn frame(&self, at: usize) -> Checked<&Frame> {
+        let open = || self.load.frame(&self.chunk, at, &self.keys);
+        self.frames[at].get_or_init(open).as_deref().ok_or(Malformed)
+    }
+
+    fn key(&self, template: u32) -> Checked<&[u8]> {
+        self.keys.get(template as usize).map(|k| &**k).ok_or(Malformed)
     }
 
     /// Writes the text of a value.
-    pub(crate) fn text(&self, at: usize, keys: &[Box<[u8]>], out: &mut Vec<u8>) -> Checked<()> {
-        let template = self.ids.get(at);
-        let key = keys.get(template as usize).ok_or(Malformed)?;
-        if template != RAW && !key.contains(&SLOT) {
+    pub(crate) fn text(&self, at: usize, out: &mut Vec<u8>) -> Checked<()> {
+        let template = self.chunk.ids.get(at);
+        let key = self.key(template)?;
+        if !key.contains(&SLOT) {
             out.extend_from_slice(key);
             return Ok(());
         }
-        let rank = self.groups().1[at];
-        let frame = self.frame(self.frame_of(template)?, keys)?;
+        let rank = self.order().ranks[at];
+        let frame = self.frame(self.chunk.frame_of(template)?)?;
         if template == RAW {
             out.extend_from_slice(frame.raw_text(rank).ok_or(Malformed)?);
             return Ok(());
         }
         let mut stream = frame.streams.partition_point(|s| s.template < template);
-        for (at, piece) in key.split(|b| *b == SLOT).enumerate() {
-            if at > 0 {
-                let slot = frame.slot(stream, rank).ok_or(Malformed)?;
-                out.extend_from_slice(slot);
-                stream += 1;
-            }
-            out.extend_from_slice(piece);
+        let mut rest = key;
+        while let Some(piece) = memchr::memchr(SLOT, rest) {
+            out.extend_from_slice(&rest[..piece]);
+            out.extend_from_slice(frame.slot(stream, rank).ok_or(Malformed)?);
+            stream += 1;
+            rest = &rest[piece + 1..];
         }
+        out.extend_from_slice(rest);
         Ok(())
     }
 
     /// Calls `visit` with each slot of a value, or the whole text of a raw one.
-    pub(crate) fn slots<'a>(
-        &'a self,
-        at: usize,
-        keys: &[Box<[u8]>],
-        mut visit: impl FnMut(&'a [u8]),
-    ) -> Checked<()> {
-        let template = self.ids.get(at);
-        let key = keys.get(template as usize).ok_or(Malformed)?;
-        let slots = slots_of(key);
+    pub(crate) fn slots<'a>(&'a self, at: usize, mut visit: impl FnMut(&'a [u8])) -> Checked<()> {
+        let template = self.chunk.ids.get(at);
+        let slots = slots_of(self.key(template)?);
         if slots == 0 {
             return Ok(());
         }
-        let rank = self.groups().1[at];
-        let frame = self.frame(self.frame_of(template)?, keys)?;
+        let rank = self.order().ranks[at];
+        let frame = self.frame(self.chunk.frame_of(template)?)?;
         if template == RAW {
             visit(frame.raw_text(rank).ok_or(Malformed)?);
             return Ok(());
@@ -465,97 +545,108 @@ impl TextChunk {
         Ok(())
     }
 
-    /// Calls `visit` with the positions of values, of the templates that `wanted` names, that hold
-    /// the fragment in a slot (or a raw text) where `accept` says so of body, from, to; positions
-    /// come in no order, and may come twice.
+    /// Calls `visit` with the positions of values that have the needle in a slot (or a raw text);
+    /// frames without a template that `wanted` names are not read. Positions come in no order,
+    /// may come twice, and may be of other templates.
     pub(crate) fn find(
         &self,
         needle: &Needle<'_>,
-        keys: &[Box<[u8]>],
         wanted: &dyn Fn(u32) -> bool,
         visit: &mut dyn FnMut(u32),
     ) -> Checked<()> {
-        let groups = &self.groups().0;
+        let groups = &self.chunk.groups;
         for at in 0..self.frames.len() {
-            let next = self.frames.get(at + 1).map_or(u32::MAX, |f| f.first);
-            let from = groups.present.partition_point(|p| p.0 < self.frames[at].first);
-            let to = groups.present.partition_point(|p| p.0 < next);
-            if !groups.present[from..to].iter().any(|p| wanted(p.0)) {
+            let present = self.chunk.present(at);
+            if !groups.present[present].iter().any(|p| wanted(p.0)) {
                 continue;
             }
-            let frame = self.frame(at, keys)?;
-            if self.frames[at].first == RAW {
-                let members = groups.find(RAW).map(|r| &groups.order[groups.run(r)]);
-                for (rank, value) in members.unwrap_or_default().iter().enumerate() {
+            let frame = self.frame(at)?;
+            if self.chunk.frames[at].first == RAW {
+                for (rank, value) in groups.find(RAW).unwrap_or_default().enumerate() {
                     let text = frame.raw_text(rank as u32).ok_or(Malformed)?;
                     if needle.is_in_text(text) {
-                        visit(*value);
+                        visit(self.order().order[value]);
                     }
                 }
                 continue;
             }
-            needle.each_in(&frame.body, &mut |from| {
-                let token = frame.tokens.partition_point(|t| *t as usize <= from).checked_sub(1);
-                let Some(token) = token else { return };
-                let stream = frame.streams.partition_point(|s| s.token as usize <= token);
-                let Some(stream) = stream.checked_sub(1).map(|s| frame.streams[s]) else { return };
-                let Some(run) = groups.find(stream.template).map(|p| groups.run(p)) else { return };
+            let Some(first) = frame.streams.first().map(|s| s.from as usize) else { continue };
+            let mut hits = Vec::new();
+            let from = first - usize::from(frame.streams[0].same);
+            needle.each_in(&frame.body[from..], &mut |place| hits.push(from + place));
+            for hit in hits {
+                let stream = frame.streams.partition_point(|s| s.from as usize <= hit);
+                let Some(stream) = stream.checked_sub(1).map(|s| &frame.streams[s]) else {
+                    continue;
+                };
+                let Some(run) = groups.find(stream.template) else { continue };
                 if stream.same {
-                    groups.order[run].iter().for_each(|v| visit(*v));
-                } else if let Some(v) = groups.order.get(run.start + token - stream.token as usize)
-                {
-                    visit(*v);
+                    self.order().order[run].iter().for_each(|v| visit(*v));
+                } else {
+                    let rank = stream.rank(&frame.body, hit).ok_or(Malformed)?;
+                    let value = self.order().order.get(run.start + rank);
+                    visit(*value.ok_or(Malformed)?);
                 }
-            });
+            }
         }
         Ok(())
     }
 }
 
-impl Frame {
-    fn index_slot(&mut self, template: u32, count: usize, from: usize) -> Option<usize> {
-        let same = *self.body.get(from)? == SAME;
-        let mut pos = from + usize::from(same);
-        self.streams.push(Stream { template, token: self.tokens.len() as u32, same });
-        let expected = if same { 1 } else { count };
-        let mut left = expected;
-        self.tokens.push(pos as u32);
-        for end in memchr::memchr_iter(END, &self.body[pos..]) {
-            left -= 1;
-            if left == 0 {
-                return Some(pos + end + 1);
-            }
-            self.tokens.push((pos + end + 1) as u32);
-        }
-        pos = self.body.len();
-        (left == 0).then_some(pos)
+impl Stream {
+    /// Where each value begins.
+    fn starts(&self, body: &[u8]) -> &[u32] {
+        self.starts.get_or_init(|| {
+            let bytes = body.get(self.from as usize..self.to as usize).unwrap_or_default();
+            let mut out = Vec::with_capacity(self.count as usize);
+            out.push(self.from);
+            out.extend(memchr::memchr_iter(END, bytes).map(|end| self.from + end as u32 + 1));
+            out.pop();
+            out
+        })
     }
 
-    /// Tokens become the starts of the texts, and one more.
-    fn index_raw(&mut self, count: usize) -> Option<usize> {
+    /// Which value a place lies in.
+    fn rank(&self, body: &[u8], place: usize) -> Option<usize> {
+        self.starts(body).partition_point(|start| *start as usize <= place).checked_sub(1)
+    }
+}
+
+impl Frame {
+    /// Bytes in memory, when all is indexed.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.body.len() + self.body.len() / 2 + 64 * self.streams.len() + 4 * self.texts.len()
+    }
+
+    /// Reads where the texts lie.
+    fn index_raw(&mut self, count: usize) -> bool {
         let mut rest = self.body.as_slice();
         let mut lens = Vec::with_capacity(count.min(rest.len()));
         for _ in 0..count {
-            lens.push(take_up_to(&mut rest, self.body.len())?);
+            let Some(len) = take_up_to(&mut rest, self.body.len()) else { return false };
+            lens.push(len);
         }
         let mut pos = self.body.len() - rest.len();
         for len in lens {
-            self.tokens.push(pos as u32);
+            self.texts.push(pos as u32);
             pos += len;
         }
-        self.tokens.push(pos as u32);
-        Some(pos)
+        self.texts.push(pos as u32);
+        pos == self.body.len()
     }
 
     fn raw_text(&self, rank: u32) -> Option<&[u8]> {
-        let from = *self.tokens.get(rank as usize)? as usize;
-        self.body.get(from..*self.tokens.get(rank as usize + 1)? as usize)
+        let from = *self.texts.get(rank as usize)? as usize;
+        self.body.get(from..*self.texts.get(rank as usize + 1)? as usize)
     }
 
     fn slot(&self, stream: usize, rank: u32) -> Option<&[u8]> {
         let stream = self.streams.get(stream)?;
-        let token = stream.token + if stream.same { 0 } else { rank };
-        let rest = self.body.get(*self.tokens.get(token as usize)? as usize..)?;
+        let from = match stream.same {
+            true => stream.from,
+            false => *stream.starts(&self.body).get(rank as usize)?,
+        };
+        let rest = self.body.get(from as usize..stream.to as usize)?;
         rest.get(..memchr::memchr(END, rest)?)
     }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::codec::{Packer, put_number, zigzag};
 use super::filter::FilterBuilder;
-use super::template::TemplateList;
+use super::template::{SlotLetters, TemplateList};
 use super::text::{TextData, encode};
 use super::{ColumnInfo, FORMAT, Footer, GroupInfo, MAGIC, MINUTE_NS, Place, TRAILER_BYTES};
 use crate::read::{FieldInfo, SplitMeta};
@@ -298,12 +298,20 @@ pub(crate) fn dictionary_bytes<'a>(terms: impl ExactSizeIterator<Item = &'a [u8]
     out
 }
 
-/// Bytes of templates: those of their keys as a dictionary, then how many values have each.
-pub(crate) fn template_bytes(list: &TemplateList, counts: &[u64]) -> Vec<u8> {
+/// Bytes of templates: those of their keys as a dictionary, how many values have each, then the
+/// letters of each slot but the raw one's.
+pub(crate) fn template_bytes(
+    list: &TemplateList,
+    counts: &[u64],
+    letters: &SlotLetters,
+) -> Vec<u8> {
     let keys = list.keys.iter().skip(1).map(|k| &**k);
     let mut out = dictionary_bytes(keys);
     for count in counts {
         put_number(&mut out, *count);
+    }
+    for letters in letters.0.iter().skip(1).flatten() {
+        put_number(&mut out, u64::from(letters.0));
     }
     out
 }

@@ -255,7 +255,10 @@ impl<'p> Pieces<'p> {
             return Known::All;
         }
         let holds = |p: &Piece| template.can_hold(p, pattern.folds);
-        let possible = self.tokens && self.in_a_token || pattern.pieces.iter().all(holds);
+        let in_a_slot = self.tokens
+            && self.in_a_token
+            && template.a_slot_may_hold(pattern.pieces.iter().map(|p| p.text.as_str()));
+        let possible = in_a_slot || pattern.pieces.iter().all(holds);
         if !possible {
             return Known::None;
         }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use index::read::Letters;
 use model::token::{TOKEN_BYTES_MAX, fold, is_token_char, tokens};
 
 use crate::test::Piece;
@@ -27,6 +28,8 @@ pub(crate) enum Known {
 #[derive(Clone, Debug)]
 pub(crate) struct Template<'t> {
     pieces: Vec<&'t str>,
+    /// What letters stand in each slot.
+    letters: Vec<Letters>,
     raw: bool,
     abuts: bool,
 }
@@ -36,12 +39,12 @@ pub(crate) struct Template<'t> {
 enum Item<'t> {
     /// Folded.
     Static(Cow<'t, str>),
-    Slot,
+    Slot(Letters),
 }
 
 impl<'t> Template<'t> {
-    /// Of its pieces.
-    pub(crate) fn new(pieces: impl Iterator<Item = &'t str>) -> Self {
+    /// Of its pieces, and the letters of the slots between them.
+    pub(crate) fn new(pieces: impl Iterator<Item = &'t str>, letters: Vec<Letters>) -> Self {
         let pieces: Vec<&str> = pieces.collect();
         let last = pieces.len().saturating_sub(1);
         // Only the cut of a long run makes tokens that touch.
@@ -52,12 +55,12 @@ impl<'t> Template<'t> {
                     || at < last && piece.chars().next_back().is_some_and(is_token_char)
             }
         });
-        Self { pieces, raw: false, abuts }
+        Self { pieces, letters, raw: false, abuts }
     }
 
     /// The template of texts that are kept whole.
     pub(crate) fn raw() -> Self {
-        Self { pieces: vec!["", ""], raw: true, abuts: false }
+        Self { pieces: vec!["", ""], letters: Vec::new(), raw: true, abuts: false }
     }
 
     /// Whether nothing is known of its texts.
@@ -93,9 +96,18 @@ impl<'t> Template<'t> {
         match self.raw {
             true => Known::Slots,
             false if self.holds_token(token) => Known::All,
-            false if self.pieces.len() > 1 && has_digit(token) => Known::Slots,
+            false if has_digit(token) && self.a_slot_may_hold([token]) => Known::Slots,
             false => Known::None,
         }
+    }
+
+    /// Whether one slot can hold all of these.
+    pub(crate) fn a_slot_may_hold<'f>(
+        &self,
+        fragments: impl IntoIterator<Item = &'f str> + Clone,
+    ) -> bool {
+        let holds = |l: &Letters| fragments.clone().into_iter().all(|f| l.may_hold(f));
+        self.raw || self.letters.iter().any(holds)
     }
 
     /// The tokens, static or not; those of a raw template are unknown.
@@ -103,7 +115,7 @@ impl<'t> Template<'t> {
         let mut out = Vec::new();
         for (at, piece) in self.pieces.iter().enumerate() {
             if at > 0 {
-                out.push(Item::Slot);
+                out.push(Item::Slot(self.letters[at - 1]));
             }
             out.extend(tokens(piece).map(Item::Static));
         }
@@ -224,8 +236,10 @@ fn fits(item: &Item<'_>, want: &str, begins: bool) -> Known {
     let fits = match item {
         Item::Static(token) if begins => token_begins(token, want),
         Item::Static(token) => token == want,
-        Item::Slot if begins || has_digit(want) => return Known::Read,
-        Item::Slot => false,
+        Item::Slot(letters) if (begins || has_digit(want)) && letters.may_hold(want) => {
+            return Known::Read;
+        }
+        Item::Slot(_) => false,
     };
     if fits { Known::All } else { Known::None }
 }
@@ -256,7 +270,7 @@ impl Find<'_, '_> {
                 }
             };
             let run = token_run(rest);
-            if at == last || run.is_empty() {
+            if at == last || run.is_empty() || !self.template.letters[at].may_hold(run) {
                 return false;
             }
             if run.len() == rest.len() {
@@ -271,6 +285,9 @@ impl Find<'_, '_> {
 
     /// Whether `want`, which begins with `run` in the slot before a piece, can go on.
     fn leaves_slot(&self, at: usize, run: &str, want: &str) -> bool {
+        if !self.template.letters[at - 1].may_hold(run) {
+            return false;
+        }
         match run.len() == want.len() {
             true => self.open_right || self.ends_after(at - 1),
             false => self.follows(at, 0, &want[run.len()..]),

@@ -34,7 +34,11 @@ pub(crate) fn plan_texts(
     let list: Vec<Template<'_>> = (0..templates.len() as u32)
         .map(|id| match id {
             Templates::RAW => Template::raw(),
-            id => Template::new(templates.pieces(id)),
+            id => {
+                let slots = templates.pieces(id).count() - 1;
+                let letters = (0..slots).map(|slot| templates.letters(id, slot)).collect();
+                Template::new(templates.pieces(id), letters)
+            }
         })
         .collect();
     Ok(TextPlan::new(&list, test, view))
