@@ -1,5 +1,7 @@
 //! Splits against a simple model: what goes in comes out, by every way of reading.
 
+use std::collections::BTreeSet;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -162,8 +164,24 @@ fn column_values(column: &Column, docs: u32) -> Vec<(u32, String)> {
                 true
             };
             column.for_each_text(&RowSet::all(docs), visit).unwrap();
+            check_texts(column, docs, &out);
             out
         }
+    }
+}
+
+/// In any order, all texts of some rows are told, and no others.
+fn check_texts(column: &Column, docs: u32, all: &[(u32, String)]) {
+    for from in [0, docs / 3] {
+        let rows = RowSet::range(docs, from..docs);
+        let mut told = BTreeSet::new();
+        let visit = &mut |text: &str| {
+            told.insert(format!("s:{text}"));
+            true
+        };
+        column.for_texts(&rows, visit).unwrap();
+        let want = all.iter().filter(|(row, _)| *row >= from).map(|(_, text)| text.clone());
+        assert_eq!(told, want.collect::<BTreeSet<_>>());
     }
 }
 
@@ -184,7 +202,7 @@ fn word_rows(column: &Column, token: &str, docs: u32) -> RowSet {
     };
     let verdicts: Vec<Verdict> = (0..templates.len() as u32).map(verdict).collect();
     let (mut sure, maybe) = column.rows_by_template(&verdicts, &RowSet::all(docs)).unwrap();
-    sure.or(&column.rows_with_slot_token(token, &maybe).unwrap());
+    sure.or(&column.rows_with_slot_token((token, None), &maybe).unwrap());
     sure
 }
 
@@ -406,7 +424,7 @@ proptest! {
                 reader.sources(&rows).err(),
                 rows.iter().find_map(|row| reader.seq(*row).err()),
                 reader.index_column().unwrap().dictionary().err(),
-                texts[0].rows_with_slot_token("3", &all).err(),
+                texts[0].rows_with_slot_token(("3", None), &all).err(),
             ];
             prop_assert!(read.iter().any(Option::is_some), "byte {}", at);
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use model::token::fold;
 
 use crate::split::codec::{take_bytes, take_number, take_up_to};
-use crate::split::template::{Letters, SLOT, slots_of};
+use crate::split::template::{Letters, SLOT, abuts, slots_of};
 
 /// Sorted, distinct strings; an ordinal is a position.
 #[derive(Debug)]
@@ -119,6 +119,11 @@ pub struct Templates {
     counts: Vec<u64>,
     /// Of each slot, for each template.
     letters: Vec<Vec<Letters>>,
+    /// Templates with a slot that touches another token.
+    abutting: Vec<u32>,
+    /// All keys, ASCII letters in lower case, and where each ends.
+    folded: Vec<u8>,
+    ends: Vec<usize>,
 }
 
 impl Templates {
@@ -128,11 +133,13 @@ impl Templates {
     pub(crate) fn read(bytes: &mut &[u8], terms: usize) -> Option<Self> {
         let (text, ends) = read_terms(bytes, terms)?;
         let mut keys: Vec<Box<[u8]>> = vec![[SLOT].into()];
+        let mut abutting = Vec::new();
         let mut from = 0;
         for end in ends {
             let key = &text[from..end as usize];
-            if key.split(|b| *b == SLOT).any(|piece| std::str::from_utf8(piece).is_err()) {
-                return None;
+            let pieces = key.split(|b| *b == SLOT).map(|piece| std::str::from_utf8(piece).ok());
+            if abuts(&pieces.collect::<Option<Vec<_>>>()?) {
+                abutting.push(keys.len() as u32);
             }
             keys.push(key.into());
             from = end as usize;
@@ -143,18 +150,30 @@ impl Templates {
             let number = |_| Some(Letters(u32::try_from(take_number(bytes)?).ok()?));
             letters.push((0..slots_of(key)).map(number).collect::<Option<_>>()?);
         }
-        Some(Self { keys: keys.into(), counts, letters })
+        Some(Self { abutting, ..Self::of(keys, counts, letters) })
+    }
+
+    fn of(keys: Vec<Box<[u8]>>, counts: Vec<u64>, letters: Vec<Vec<Letters>>) -> Self {
+        let (mut folded, mut ends) = (Vec::new(), Vec::with_capacity(keys.len()));
+        for key in &keys {
+            folded.extend(key.iter().map(u8::to_ascii_lowercase));
+            // What is looked for does not lie over a border.
+            folded.push(SLOT);
+            ends.push(folded.len());
+        }
+        Self { keys: keys.into(), counts, letters, abutting: Vec::new(), folded, ends }
     }
 
     /// Those of a column whose values are each one slot.
     pub(crate) fn one_slot(values: u64) -> Self {
         let keys: Vec<Box<[u8]>> = vec![[SLOT].into(), [SLOT].into()];
         let letters = vec![vec![Letters::ALL], vec![Letters::of(b"abcdef")]];
-        Self { keys: keys.into(), counts: vec![0, values], letters }
+        Self::of(keys, vec![0, values], letters)
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.keys.iter().map(|k| k.len() + 24).sum::<usize>()
+        let slots = self.letters.iter().map(|l| l.len() * 4 + 24).sum::<usize>();
+        self.keys.iter().map(|k| 2 * k.len() + 40).sum::<usize>() + slots
     }
 
     /// How many.
@@ -176,6 +195,30 @@ impl Templates {
     pub fn letters(&self, template: u32, slot: usize) -> Letters {
         let of = self.letters.get(template as usize).and_then(|slots| slots.get(slot));
         of.copied().unwrap_or(Letters::ALL)
+    }
+
+    /// Those with a slot that touches another token, rising.
+    pub fn abutting(&self) -> &[u32] {
+        &self.abutting
+    }
+
+    /// Calls `visit` with each template whose static text holds the text, which is ASCII in lower
+    /// case, whatever the case there.
+    pub fn each_with(&self, text: &str, mut visit: impl FnMut(u32)) {
+        let finder = memchr::memmem::Finder::new(text.as_bytes());
+        let (mut from, mut id) = (0, 0);
+        while let Some(at) = self.folded.get(from..).and_then(|rest| finder.find(rest)) {
+            id += self.ends[id..].partition_point(|end| *end <= from + at);
+            let Some(end) = self.ends.get(id) else { return };
+            visit(id as u32);
+            from = *end;
+        }
+    }
+
+    /// Whether one slot of the template can hold the text.
+    pub fn a_slot_may_hold(&self, template: u32, text: Letters) -> bool {
+        let of = self.letters.get(template as usize);
+        of.is_none_or(|slots| slots.iter().any(|letters| letters.hold(text)))
     }
 
     /// The pieces: one more than there are slots.

@@ -26,7 +26,7 @@ use thiserror::Error;
 
 use crate::catalog::Checkpoint;
 
-pub use crate::split::template::Letters;
+pub use crate::split::template::{Letters, abuts};
 pub use cache::Split;
 pub use column::{Column, ColumnKind, Dictionary, Templates, Values};
 pub use object::{MappedObject, ObjectBytes};

@@ -281,7 +281,7 @@ impl SplitReader {
         // A token with a digit stands in a slot, or in a whole text.
         let token = model::token::tokens(id).find(|t| t.bytes().any(|b| b.is_ascii_digit()));
         let candidates = match token {
-            Some(token) => column.rows_with_slot_token(&token, &all)?,
+            Some(token) => column.rows_with_slot_token((&token, None), &all)?,
             None => all,
         };
         let mut out = Vec::new();

@@ -9,6 +9,7 @@ use super::chunks::Decoded;
 use super::column::{Column, Places};
 use super::{ReadError, RowSet};
 use crate::build::strings::parse_hex;
+use crate::split::codec::Ords;
 use crate::split::filter::{key, may_hold};
 use crate::split::text::{Frame, Load, Needle, Order, TextChunk, TextView};
 use crate::split::write::push_hex;
@@ -114,12 +115,9 @@ impl Column {
     ) -> Result<(RowSet, RowSet), ReadError> {
         let (mut sure, mut maybe) = (RowSet::none(within.docs()), RowSet::none(within.docs()));
         let templates = self.templates()?;
-        let used = |wanted: Verdict| {
-            let of = |t: u32| verdicts.get(t as usize).copied().unwrap_or(Verdict::Maybe);
-            (0..templates.len() as u32).any(|t| templates.count(t) > 0 && of(t) == wanted)
-        };
-        let (any_sure, any_maybe) = (used(Verdict::All), used(Verdict::Maybe));
-        if !any_sure && !any_maybe {
+        let of = |t: u32| verdicts.get(t as usize).copied().unwrap_or(Verdict::Maybe);
+        let used = |t: u32| templates.count(t) > 0 && of(t) != Verdict::None;
+        if !(0..templates.len() as u32).any(used) {
             return Ok((sure, maybe));
         }
         for group in 0..self.core.groups() {
@@ -129,21 +127,26 @@ impl Column {
             }
             let texts = self.group_texts(group)?.texts;
             let places = self.text_places(group)?;
-            let is = |at: usize, wanted: Verdict| {
-                let template = match &texts {
-                    Group::Text(view) => view.ids().get(at),
-                    Group::Hex(..) => HEX_TEMPLATE,
-                };
-                verdicts.get(template as usize).copied().unwrap_or(Verdict::Maybe) == wanted
-            };
-            let mark = |wanted: Verdict, out: &mut RowSet| {
-                places.mark((rows.start, rows.len()), |at| is(at, wanted), out);
-            };
-            if any_sure {
-                mark(Verdict::All, &mut sure);
-            }
-            if any_maybe {
-                mark(Verdict::Maybe, &mut maybe);
+            for (wanted, out) in [(Verdict::All, &mut sure), (Verdict::Maybe, &mut maybe)] {
+                let all = (rows.start, rows.len());
+                match &texts {
+                    Group::Hex(..) if of(HEX_TEMPLATE) == wanted => places.mark(all, |_| true, out),
+                    Group::Text(view) if view.templates().any(|t| of(t) == wanted) => {
+                        let flags: Vec<bool> = (0..=view.templates().max().unwrap_or(0))
+                            .map(|t| of(t) == wanted)
+                            .collect();
+                        match view.ids() {
+                            Ords::Narrow(ids) => {
+                                places.mark(all, |at| flags[usize::from(ids[at])], out)
+                            }
+                            Ords::Middle(ids) => {
+                                places.mark(all, |at| flags[usize::from(ids[at])], out)
+                            }
+                            Ords::Wide(ids) => places.mark(all, |at| flags[ids[at] as usize], out),
+                        }
+                    }
+                    _ => {}
+                }
             }
         }
         sure.and(within);
@@ -153,11 +156,16 @@ impl Column {
     }
 
     /// The rows of `within` that have a slot with this folded token (a raw value: that hold the
-    /// token). Exact. Groups whose filter does not know the token are not read.
+    /// token). Exact. Groups whose filter does not know the token are not read, nor slots of
+    /// templates other than those that `can` hold it, where that is known.
     ///
     /// # Errors
     /// The split cannot be read.
-    pub fn rows_with_slot_token(&self, token: &str, within: &RowSet) -> Result<RowSet, ReadError> {
+    pub fn rows_with_slot_token(
+        &self,
+        (token, can): (&str, Option<&dyn Fn(u32) -> bool>),
+        within: &RowSet,
+    ) -> Result<RowSet, ReadError> {
         let key = key(self.number, token.as_bytes());
         let mut out = RowSet::none(within.docs());
         for group in 0..self.core.groups() {
@@ -166,7 +174,7 @@ impl Column {
             }
             let filter = self.core.bytes("filter", &self.core.group(group)?.filter)?;
             if may_hold(&filter, key) {
-                self.find(group, &Needle::Token(token), within, &mut out)?;
+                self.find(group, (&Needle::Token(token), can), within, &mut out)?;
             }
         }
         out.and(within);
@@ -188,7 +196,7 @@ impl Column {
         let mut out = RowSet::none(within.docs());
         for group in 0..self.core.groups() {
             if within.any_in(self.core.rows_of(group)) {
-                self.find(group, &Needle::Fragment(fragment, fold), within, &mut out)?;
+                self.find(group, (&Needle::Fragment(fragment, fold), None), within, &mut out)?;
             }
         }
         out.and(within);
@@ -198,7 +206,7 @@ impl Column {
     fn find(
         &self,
         group: u32,
-        needle: &Needle<'_>,
+        (needle, can): (&Needle<'_>, Option<&dyn Fn(u32) -> bool>),
         within: &RowSet,
         out: &mut RowSet,
     ) -> Result<(), ReadError> {
@@ -208,6 +216,10 @@ impl Column {
         match self.group_texts(group)?.texts {
             Group::Hex(bytes, width) => find_in_hex(&bytes, width, needle, &mut hit),
             Group::Text(view) => {
+                if let Some(can) = can {
+                    let found = view.find(needle, can, &mut hit);
+                    return found.map_err(|_| self.malformed(group));
+                }
                 let mut wanted = vec![false; self.templates()?.len()];
                 for row in within.iter_in(rows.clone()) {
                     for value in places.of(row - rows.start) {
@@ -221,6 +233,46 @@ impl Column {
             }
         }
         Ok(())
+    }
+
+    /// Calls `visit` with the texts of the rows of the set, in no order and each at least once,
+    /// until it says `false` (kind `Text`).
+    ///
+    /// # Errors
+    /// The split cannot be read.
+    pub fn for_texts(
+        &self,
+        rows: &RowSet,
+        visit: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<(), ReadError> {
+        let mut some = rows.clone();
+        let mut go_on = true;
+        for group in 0..self.core.groups() {
+            let run = self.core.rows_of(group);
+            if rows.count_in(run.clone()) != run.len() as u32 {
+                continue;
+            }
+            let Group::Text(view) = self.group_texts(group)?.texts else { continue };
+            let mut stray = false;
+            let read = view.each_text(&mut |text| match std::str::from_utf8(text) {
+                Ok(text) => {
+                    go_on = visit(text);
+                    go_on
+                }
+                Err(_) => {
+                    stray = true;
+                    false
+                }
+            });
+            if read.is_err() || stray {
+                return Err(self.malformed(group));
+            }
+            if !go_on {
+                return Ok(());
+            }
+            some.and_not(&RowSet::range(rows.docs(), run));
+        }
+        self.for_each_text(&some, &mut |_, text| visit(text))
     }
 
     /// Calls `visit` with each text of the rows of the set, rising, until it says `false` (kind

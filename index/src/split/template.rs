@@ -5,7 +5,7 @@
 //! or wholly in a slot.
 
 use hashbrown::HashMap;
-use model::token::spans;
+use model::token::{is_token_char, spans};
 
 /// Stands for a slot in a template's key; no UTF-8 text has this byte.
 pub(crate) const SLOT: u8 = 0xff;
@@ -106,6 +106,19 @@ impl TemplateTable {
     }
 }
 
+/// Whether a slot of a text with these pieces touches another token, so that text can cross its
+/// border. Only the cut of a long run makes tokens that touch.
+pub fn abuts(pieces: &[&str]) -> bool {
+    let last = pieces.len().saturating_sub(1);
+    pieces.iter().enumerate().any(|(at, piece)| match piece.is_empty() {
+        true => at > 0 && at < last,
+        false => {
+            at > 0 && piece.chars().next().is_some_and(is_token_char)
+                || at < last && piece.chars().next_back().is_some_and(is_token_char)
+        }
+    })
+}
+
 /// Which letters stand in a slot, whatever their case: a fragment with others is not in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Letters(pub(crate) u32);
@@ -143,7 +156,12 @@ impl Letters {
 
     /// Whether the text can stand in the slot, as far as its letters tell.
     pub fn may_hold(self, text: &str) -> bool {
-        Self::of(text.as_bytes()).0 & !self.0 == 0
+        self.hold(Self::of(text.as_bytes()))
+    }
+
+    /// Whether these have all of the other.
+    pub fn hold(self, other: Letters) -> bool {
+        other.0 & !self.0 == 0
     }
 }
 

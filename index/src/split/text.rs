@@ -9,15 +9,20 @@
 //! frame of the raw template: length of each text | the texts
 //! ```
 
-use std::io;
+mod encode;
+mod groups;
+mod needle;
+
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::codec::{FRAME_BYTES_MAX, Ords, Packer, put_number, take_number, take_ords, take_up_to};
+pub(crate) use encode::{TokenSink, encode};
+pub(crate) use groups::{Groups, Order};
+pub(crate) use needle::Needle;
+
+use super::codec::{FRAME_BYTES_MAX, Ords, take_number, take_ords, take_up_to};
 use super::template::{RAW, SLOT, slots_of};
 
-/// A frame is ended at so many bytes.
-const FRAME_BYTES: usize = 256 << 10;
 /// Stands before a value that all texts of the template have in the slot.
 const SAME: u8 = 0xfe;
 const END: u8 = b'\n';
@@ -103,204 +108,6 @@ pub(crate) fn render(key: &[u8], slots: &[u8], out: &mut Vec<u8>) {
             rest = rest.get(end + 1..).unwrap_or_default();
         }
         out.extend_from_slice(piece);
-    }
-}
-
-/// What a chunk's writer is told of: every token that stands in a slot, and every whole text.
-pub(crate) trait TokenSink {
-    /// A slot's token.
-    fn slot(&mut self, token: &[u8]);
-    /// A text under the raw template.
-    fn raw(&mut self, text: &[u8]);
-}
-
-/// Encodes the values of a run; `data.templates` are final numbers.
-pub(crate) fn encode(
-    data: &TextData,
-    run: Range<usize>,
-    slots: &dyn Fn(u32) -> usize,
-    packer: &mut Packer,
-    sink: &mut dyn TokenSink,
-) -> io::Result<Vec<u8>> {
-    let ids = &data.templates[run.clone()];
-    let mut out = Vec::new();
-    packer.ints(ids.iter().map(|id| i64::from(*id)), &mut out)?;
-    let groups = Groups::of(ids.iter().copied(), ids.len());
-    let mut writer = FrameWriter {
-        packer,
-        frames: Vec::new(),
-        lengths: Vec::new(),
-        body: Vec::new(),
-        first: None,
-    };
-    let mut cursors: Vec<usize> = Vec::new();
-    let order = groups.order(ids.iter().copied()).order;
-    for (at, (template, _)) in groups.present.iter().enumerate() {
-        let (template, members) = (*template, &order[groups.run(at)]);
-        writer.begin(template)?;
-        if template == RAW {
-            writer.raw(data, members.iter().map(|m| run.start + *m as usize), sink)?;
-            continue;
-        }
-        cursors.clear();
-        cursors.extend(members.iter().map(|m| data.starts[run.start + *m as usize] as usize));
-        for _ in 0..slots(template) {
-            writer.slot(&data.bytes, &mut cursors, sink);
-        }
-    }
-    writer.flush()?;
-    put_number(&mut out, writer.frames.len() as u64);
-    for (first, raw, packed) in &writer.frames {
-        put_number(&mut out, u64::from(*first));
-        put_number(&mut out, *raw as u64);
-        put_number(&mut out, packed.len() as u64);
-    }
-    for (_, _, packed) in &writer.frames {
-        out.extend_from_slice(packed);
-    }
-    Ok(out)
-}
-
-struct FrameWriter<'p> {
-    packer: &'p mut Packer,
-    frames: Vec<(u32, usize, Vec<u8>)>,
-    /// Length of each slot's values, in LEB128.
-    lengths: Vec<u8>,
-    body: Vec<u8>,
-    first: Option<u32>,
-}
-
-impl FrameWriter<'_> {
-    fn begin(&mut self, template: u32) -> io::Result<()> {
-        if self.body.len() >= FRAME_BYTES || self.first == Some(RAW) {
-            self.flush()?;
-        }
-        if self.first.is_none() {
-            self.first = Some(template);
-        }
-        Ok(())
-    }
-
-    fn raw(
-        &mut self,
-        data: &TextData,
-        values: impl Iterator<Item = usize> + Clone,
-        sink: &mut dyn TokenSink,
-    ) -> io::Result<()> {
-        for at in values.clone() {
-            put_number(&mut self.body, data.value(at).len() as u64);
-        }
-        for at in values {
-            self.body.extend_from_slice(data.value(at));
-            sink.raw(data.value(at));
-        }
-        Ok(())
-    }
-
-    fn slot(&mut self, bytes: &[u8], cursors: &mut [usize], sink: &mut dyn TokenSink) {
-        let from = self.body.len();
-        let mut first: &[u8] = &[];
-        let mut same = cursors.len() > 1;
-        for (at, cursor) in cursors.iter_mut().enumerate() {
-            let rest = &bytes[*cursor..];
-            let end = memchr::memchr(END, rest).unwrap_or(rest.len());
-            let value = &rest[..end];
-            *cursor += end + 1;
-            if at == 0 {
-                first = value;
-            } else {
-                same &= value == first;
-            }
-            self.body.extend_from_slice(value);
-            self.body.push(END);
-        }
-        if same {
-            self.body.truncate(from);
-            self.body.push(SAME);
-            self.body.extend_from_slice(first);
-            self.body.push(END);
-            sink.slot(first);
-        } else {
-            let written = &self.body[from..];
-            let mut last: &[u8] = &[];
-            for token in written.split(|b| *b == END) {
-                if token != last {
-                    sink.slot(token);
-                }
-                last = token;
-            }
-        }
-        put_number(&mut self.lengths, (self.body.len() - from) as u64);
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let Some(first) = self.first.take() else { return Ok(()) };
-        self.lengths.extend_from_slice(&self.body);
-        let packed = self.packer.text(&self.lengths)?;
-        self.frames.push((first, self.lengths.len(), packed));
-        self.lengths.clear();
-        self.body.clear();
-        Ok(())
-    }
-}
-
-/// Positions by template: which values have each, in order.
-#[derive(Debug)]
-pub(crate) struct Groups {
-    /// Template, and where its positions begin in the order; rising.
-    present: Vec<(u32, u32)>,
-    count: usize,
-}
-
-/// Values sorted by template, and the rank of each among those of its template.
-#[derive(Debug)]
-pub(crate) struct Order {
-    order: Vec<u32>,
-    ranks: Vec<u32>,
-}
-
-impl Groups {
-    fn of(ids: impl Iterator<Item = u32> + Clone, count: usize) -> Self {
-        let limit = ids.clone().max().map_or(0, |m| m as usize + 1);
-        let mut counts = vec![0u32; limit];
-        ids.for_each(|id| counts[id as usize] += 1);
-        let (mut present, mut sum) = (Vec::new(), 0);
-        for (id, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
-            present.push((id as u32, sum));
-            sum += count;
-        }
-        Self { present, count }
-    }
-
-    fn order(&self, ids: impl Iterator<Item = u32>) -> Order {
-        let limit = self.present.last().map_or(0, |p| p.0 as usize + 1);
-        let mut next = vec![(0u32, 0u32); limit];
-        self.present.iter().for_each(|(id, from)| next[*id as usize] = (*from, *from));
-        let mut out = Order { order: vec![0; self.count], ranks: Vec::with_capacity(self.count) };
-        for (at, id) in ids.enumerate() {
-            let (from, place) = &mut next[id as usize];
-            out.order[*place as usize] = at as u32;
-            out.ranks.push(*place - *from);
-            *place += 1;
-        }
-        out
-    }
-
-    fn run(&self, at: usize) -> Range<usize> {
-        let to = self.present.get(at + 1).map_or(self.count, |p| p.1 as usize);
-        self.present[at].1 as usize..to
-    }
-
-    fn find(&self, template: u32) -> Option<Range<usize>> {
-        let at = self.present.binary_search_by_key(&template, |p| p.0).ok()?;
-        Some(self.run(at))
-    }
-}
-
-impl Order {
-    /// Bytes in memory.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        8 * self.order.len()
     }
 }
 
@@ -481,6 +288,11 @@ impl TextView {
         Self { chunk, keys, load, frames, order: OnceLock::new() }
     }
 
+    /// The templates that there are, rising.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = u32> + '_ {
+        self.chunk.groups.present.iter().map(|(template, _)| *template)
+    }
+
     /// The template of each value.
     pub(crate) fn ids(&self) -> &Ords {
         &self.chunk.ids
@@ -545,6 +357,42 @@ impl TextView {
         Ok(())
     }
 
+    /// Calls `visit` with each text that there is, in no order; of equal ones that follow each
+    /// other as few as is easily known.
+    pub(crate) fn each_text(&self, visit: &mut dyn FnMut(&[u8]) -> bool) -> Checked<()> {
+        let mut text = Vec::new();
+        for at in 0..self.frames.len() {
+            let frame = self.frame(at)?;
+            if self.chunk.frames[at].first == RAW {
+                let bounds = frame.texts.windows(2).map(|w| w[0] as usize..w[1] as usize);
+                for range in bounds {
+                    if !visit(frame.body.get(range).ok_or(Malformed)?) {
+                        return Ok(());
+                    }
+                }
+                continue;
+            }
+            let mut streams = frame.streams.as_slice();
+            for present in self.chunk.present(at) {
+                let template = self.chunk.groups.present[present].0;
+                let own = streams.partition_point(|s| s.template <= template);
+                let (of_template, rest) = streams.split_at(own);
+                streams = rest;
+                let mut slots: Vec<&[u8]> = of_template.iter().map(|s| frame.values(s)).collect();
+                let varies = of_template.iter().any(|s| !s.same);
+                let count = if varies { self.chunk.groups.run(present).len() } else { 1 };
+                for _ in 0..count {
+                    text.clear();
+                    next_text(self.key(template)?, of_template, &mut slots, &mut text)?;
+                    if !visit(&text) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Calls `visit` with the positions of values that have the needle in a slot (or a raw text);
     /// frames without a template that `wanted` names are not read. Positions come in no order,
     /// may come twice, and may be of other templates.
@@ -562,11 +410,19 @@ impl TextView {
             }
             let frame = self.frame(at)?;
             if self.chunk.frames[at].first == RAW {
-                for (rank, value) in groups.find(RAW).unwrap_or_default().enumerate() {
+                let values = groups.find(RAW).unwrap_or_default();
+                let mut test = |rank: usize| -> Checked<()> {
                     let text = frame.raw_text(rank as u32).ok_or(Malformed)?;
                     if needle.is_in_text(text) {
-                        visit(self.order().order[value]);
+                        let value = self.order().order.get(values.start + rank);
+                        visit(*value.ok_or(Malformed)?);
                     }
+                    Ok(())
+                };
+                match needle.folded_ascii() {
+                    // Few texts have the letters at all.
+                    Some(text) => frame.each_raw_with(&text, &mut test)?,
+                    None => (0..values.len()).try_for_each(test)?,
                 }
                 continue;
             }
@@ -593,6 +449,29 @@ impl TextView {
     }
 }
 
+/// Renders a text from the next value of each slot; those that are all the same stay.
+fn next_text(
+    key: &[u8],
+    streams: &[Stream],
+    slots: &mut [&[u8]],
+    out: &mut Vec<u8>,
+) -> Checked<()> {
+    let mut rest = key;
+    for (stream, slot) in streams.iter().zip(slots) {
+        let piece = memchr::memchr(SLOT, rest).ok_or(Malformed)?;
+        out.extend_from_slice(&rest[..piece]);
+        rest = &rest[piece + 1..];
+        // Values are short.
+        let end = slot.iter().position(|b| *b == END).ok_or(Malformed)?;
+        out.extend_from_slice(&slot[..end]);
+        if !stream.same {
+            *slot = &slot[end + 1..];
+        }
+    }
+    out.extend_from_slice(rest);
+    Ok(())
+}
+
 impl Stream {
     /// Where each value begins.
     fn starts(&self, body: &[u8]) -> &[u32] {
@@ -613,6 +492,11 @@ impl Stream {
 }
 
 impl Frame {
+    /// The values of a slot, each with "\n" after it.
+    fn values(&self, stream: &Stream) -> &[u8] {
+        self.body.get(stream.from as usize..stream.to as usize).unwrap_or_default()
+    }
+
     /// Bytes in memory, when all is indexed.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.body.len() + self.body.len() / 2 + 64 * self.streams.len() + 4 * self.texts.len()
@@ -635,6 +519,26 @@ impl Frame {
         pos == self.body.len()
     }
 
+    /// Calls `visit` with the rank of each whole text that has the letters, which are ASCII in
+    /// lower case, whatever the case there.
+    fn each_raw_with(
+        &self,
+        text: &str,
+        visit: &mut dyn FnMut(usize) -> Checked<()>,
+    ) -> Checked<()> {
+        let Some(begin) = self.texts.first() else { return Ok(()) };
+        let lower = self.body.to_ascii_lowercase();
+        let finder = memchr::memmem::Finder::new(text.as_bytes());
+        let mut from = *begin as usize;
+        while let Some(at) = lower.get(from..).and_then(|rest| finder.find(rest)) {
+            // The last text that begins at or before the place.
+            let rank = self.texts.partition_point(|begin| *begin as usize <= from + at) - 1;
+            visit(rank)?;
+            from = *self.texts.get(rank + 1).ok_or(Malformed)? as usize;
+        }
+        Ok(())
+    }
+
     fn raw_text(&self, rank: u32) -> Option<&[u8]> {
         let from = *self.texts.get(rank as usize)? as usize;
         self.body.get(from..*self.texts.get(rank as usize + 1)? as usize)
@@ -648,86 +552,5 @@ impl Frame {
         };
         let rest = self.body.get(from as usize..stream.to as usize)?;
         rest.get(..memchr::memchr(END, rest)?)
-    }
-}
-
-/// What is looked for in slots.
-pub(crate) enum Needle<'a> {
-    /// A fragment of token characters; the flag: whatever the case of ASCII letters.
-    Fragment(&'a str, bool),
-    /// A folded token.
-    Token(&'a str),
-}
-
-impl Needle<'_> {
-    fn is_in_text(&self, text: &[u8]) -> bool {
-        match self {
-            Needle::Fragment(fragment, false) => {
-                memchr::memmem::find(text, fragment.as_bytes()).is_some()
-            }
-            Needle::Fragment(fragment, true) => {
-                let lower = text.to_ascii_lowercase();
-                memchr::memmem::find(&lower, fragment.to_ascii_lowercase().as_bytes()).is_some()
-            }
-            Needle::Token(token) => std::str::from_utf8(text)
-                .is_ok_and(|text| model::token::tokens(text).any(|t| t == *token)),
-        }
-    }
-
-    /// Calls `visit` with the place of each occurrence in a frame's body.
-    fn each_in(&self, body: &[u8], visit: &mut dyn FnMut(usize)) {
-        match self {
-            Needle::Fragment(fragment, fold) => {
-                let letters = fragment.bytes().any(|b| b.is_ascii_alphabetic());
-                if *fold && letters {
-                    let fragment = fragment.to_ascii_lowercase();
-                    let body = body.to_ascii_lowercase();
-                    memchr::memmem::find_iter(&body, fragment.as_bytes()).for_each(visit);
-                } else {
-                    memchr::memmem::find_iter(body, fragment.as_bytes()).for_each(visit);
-                }
-            }
-            Needle::Token(token) if token.is_ascii() => {
-                let letters = token.bytes().any(|b| b.is_ascii_alphabetic());
-                let folded;
-                let (ascii, lower) = match letters {
-                    true => {
-                        folded = body.to_ascii_lowercase();
-                        (body.is_ascii(), folded.as_slice())
-                    }
-                    false => (true, body),
-                };
-                let whole = |at: usize| {
-                    let before = at == 0 || matches!(lower[at - 1], END | SAME);
-                    before && lower.get(at + token.len()) == Some(&END)
-                };
-                let finder = memchr::memmem::Finder::new(token.as_bytes());
-                finder.find_iter(lower).filter(|at| whole(*at)).for_each(&mut *visit);
-                // Some characters fold to ASCII ones: the Kelvin sign is a `k`.
-                if letters && !ascii {
-                    each_token(body, |at, other| {
-                        if !other.is_ascii() && model::token::fold(other) == *token {
-                            visit(at);
-                        }
-                    });
-                }
-            }
-            Needle::Token(token) => each_token(body, |at, other| {
-                if model::token::fold(other) == *token {
-                    visit(at);
-                }
-            }),
-        }
-    }
-}
-
-fn each_token(body: &[u8], mut visit: impl FnMut(usize, &str)) {
-    let mut from = 0;
-    for end in memchr::memchr_iter(END, body) {
-        let start = from + usize::from(body.get(from) == Some(&SAME));
-        if let Ok(token) = std::str::from_utf8(&body[start..end]) {
-            visit(start, token);
-        }
-        from = end + 1;
     }
 }

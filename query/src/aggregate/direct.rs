@@ -147,7 +147,7 @@ impl Of<'_> {
         let field = FieldValues::open(Segment::Split(self.eval), path)?;
         if let Some(column) = field.text() {
             let (mut seen, mut stopped) = (0usize, Ok(()));
-            column.for_each_text(self.rows, &mut |_, text| {
+            column.for_texts(self.rows, &mut |text| {
                 seen += 1;
                 grown += 12 * usize::from(out.add(hash_text(text)));
                 if seen.is_multiple_of(BLOCK_ROWS) {

@@ -26,7 +26,8 @@ pub(crate) enum Look {
 }
 
 impl Look {
-    fn text(&self) -> &str {
+    /// The token or fragment.
+    pub(crate) fn text(&self) -> &str {
         match self {
             Look::Token(text) | Look::Fragment(text, _) => text,
         }
@@ -54,8 +55,8 @@ pub(crate) struct TextPlan {
 }
 
 impl TextPlan {
-    /// Plans a test.
-    pub(crate) fn new(templates: &[Template<'_>], test: &ValueTest, view: View) -> Self {
+    /// Plans a test. Templates that are `None` are known not to have what [`needs`] says.
+    pub(crate) fn new(templates: &[Option<Template<'_>>], test: &ValueTest, view: View) -> Self {
         let planner = Planner { templates, view };
         match test.kind() {
             Kind::Exists => planner.each(|_| Known::All),
@@ -84,13 +85,40 @@ impl TextPlan {
     }
 }
 
+/// What texts that pass have as static text or in a slot: all of one of these lists. `None` when
+/// that is not known. With patterns, what lies over a border of tokens that touch is not told.
+pub(crate) fn needs(test: &ValueTest) -> Option<Vec<Vec<Look>>> {
+    let pieces = |pattern: &Pattern| Some(vec![pattern.pieces.iter().flat_map(needed).collect()]);
+    match test.kind() {
+        Kind::Exists | Kind::Range { .. } => None,
+        Kind::Words { words, .. } => Some(words.iter().map(|w| tokens_needed(w, false)).collect()),
+        Kind::Phrase { tokens, prefix, .. } => Some(vec![tokens_needed(tokens, *prefix)]),
+        Kind::Terms(terms) if terms.len() <= TERMS_MAX => terms
+            .iter()
+            .map(|term| {
+                let want = literal_text(&term.value);
+                let plain = is_plain(term, &want);
+                (!plain).then(|| tokens_needed(&folded_tokens(&want), false))
+            })
+            .collect(),
+        Kind::Terms(_) => None,
+        Kind::Substring(pattern) | Kind::Pattern(pattern) => pieces(pattern),
+    }
+}
+
+/// Whether texts must be read to compare them.
+fn is_plain(term: &TermTest, want: &str) -> bool {
+    matches!(term.value, Literal::Time(..)) || term.fold && !want.is_ascii()
+}
+
 struct Planner<'a, 't> {
-    templates: &'a [Template<'t>],
+    templates: &'a [Option<Template<'t>>],
     view: View,
 }
 
 impl Planner<'_, '_> {
-    fn each(&self, known: impl FnMut(&Template<'_>) -> Known) -> TextPlan {
+    fn each(&self, mut known: impl FnMut(&Template<'_>) -> Known) -> TextPlan {
+        let known = |t: &Option<Template<'_>>| t.as_ref().map_or(Known::None, &mut known);
         TextPlan {
             known: self.templates.iter().map(known).collect(),
             minimum: 1,
@@ -142,8 +170,7 @@ impl Planner<'_, '_> {
     /// One constant.
     fn term(&self, term: &TermTest, test: &ValueTest) -> TextPlan {
         let want = literal_text(&term.value);
-        let time = matches!(term.value, Literal::Time(..));
-        if time || term.fold && !want.is_ascii() {
+        if is_plain(term, &want) {
             return self.plain(test);
         }
         let token = if term.fold { fold(&want) } else { (&*want).into() };

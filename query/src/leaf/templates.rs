@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use index::read::Letters;
+use index::read::{Letters, abuts};
 use model::token::{TOKEN_BYTES_MAX, fold, is_token_char, tokens};
 
 use crate::test::Piece;
@@ -46,15 +46,7 @@ impl<'t> Template<'t> {
     /// Of its pieces, and the letters of the slots between them.
     pub(crate) fn new(pieces: impl Iterator<Item = &'t str>, letters: Vec<Letters>) -> Self {
         let pieces: Vec<&str> = pieces.collect();
-        let last = pieces.len().saturating_sub(1);
-        // Only the cut of a long run makes tokens that touch.
-        let abuts = pieces.iter().enumerate().any(|(at, piece)| match piece.is_empty() {
-            true => at > 0 && at < last,
-            false => {
-                at > 0 && piece.chars().next().is_some_and(is_token_char)
-                    || at < last && piece.chars().next_back().is_some_and(is_token_char)
-            }
-        });
+        let abuts = abuts(&pieces);
         Self { pieces, letters, raw: false, abuts }
     }
 

@@ -3,15 +3,15 @@
 //!
 //! Knows neither dictionaries nor combinations of queries.
 
-use index::read::{Column, RowSet, Templates, Verdict};
+use index::read::{Column, Letters, RowSet, Templates, Verdict};
 use model::record::Value;
 
-use super::plan::{Look, TextPlan};
+use super::plan::{Look, TextPlan, needs};
 use super::rows::{AtLeast, SplitEval};
 use super::run::LeafError;
 use super::scan::BLOCK_ROWS;
 use super::templates::{Known, Template};
-use crate::test::{ValueTest, View};
+use crate::test::{Kind, ValueTest, View};
 
 /// Below this many rows the texts are read at once.
 const FEW_ROWS: u32 = 64;
@@ -31,17 +31,52 @@ pub(crate) fn plan_texts(
     view: View,
 ) -> Result<TextPlan, LeafError> {
     let templates = column.templates()?;
-    let list: Vec<Template<'_>> = (0..templates.len() as u32)
-        .map(|id| match id {
-            Templates::RAW => Template::raw(),
-            id => {
-                let slots = templates.pieces(id).count() - 1;
+    let plausible = plausible(&templates, test);
+    let list: Vec<Option<Template<'_>>> = (0u32..)
+        .zip(&plausible)
+        .map(|(id, plausible)| match id {
+            Templates::RAW => Some(Template::raw()),
+            id => plausible.then(|| {
+                let pieces: Vec<&str> = templates.pieces(id).collect();
+                let slots = pieces.len() - 1;
                 let letters = (0..slots).map(|slot| templates.letters(id, slot)).collect();
-                Template::new(templates.pieces(id), letters)
-            }
+                Template::new(pieces.into_iter(), letters)
+            }),
         })
         .collect();
     Ok(TextPlan::new(&list, test, view))
+}
+
+/// Which templates can have texts that pass, by the tokens and fragments that they need.
+fn plausible(templates: &Templates, test: &ValueTest) -> Vec<bool> {
+    let Some(needs) = needs(test) else { return vec![true; templates.len()] };
+    let mut out = vec![false; templates.len()];
+    for looks in &needs {
+        let mut held = vec![0usize; templates.len()];
+        let asked = looks.iter().filter(|look| look.text().is_ascii());
+        for (before, look) in asked.clone().enumerate() {
+            let letters = Letters::of(look.text().as_bytes());
+            if !look.is_in_slots_only() {
+                templates.each_with(look.text(), |id| {
+                    let held = &mut held[id as usize];
+                    *held += usize::from(*held == before);
+                });
+            }
+            if look.is_in_slots_only() || matches!(look, Look::Fragment(..)) {
+                for (id, held) in (0u32..).zip(&mut held).filter(|(_, held)| **held == before) {
+                    if templates.a_slot_may_hold(id, letters) {
+                        *held = before + 1;
+                    }
+                }
+            }
+        }
+        let all = asked.count();
+        out.iter_mut().zip(&held).for_each(|(out, held)| *out |= *held == all);
+    }
+    if matches!(test.kind(), Kind::Pattern(_) | Kind::Substring(_)) {
+        templates.abutting().iter().for_each(|id| out[*id as usize] = true);
+    }
+    out
 }
 
 /// How many texts pass, when the templates alone tell.
@@ -74,6 +109,15 @@ impl SplitEval<'_> {
         if plan.known.iter().all(|known| *known == Known::None) {
             return Ok(none());
         }
+        if let (Some(Look::Token(token)), false) = (&plan.look, plan.known.contains(&Known::Read)) {
+            return self.token_rows((column, token), plan, within);
+        }
+        if let Some(token) = needle_of(plan) {
+            let can = |id: u32| plan.known.get(id as usize) == Some(&Known::Read);
+            let open = column.rows_with_slot_token((token, Some(&can)), within)?;
+            let open = self.narrowed(column, plan, open)?;
+            return self.passing_texts(asked, &open);
+        }
         let (mut out, mut open) = by_template(column, plan, within, |known| match known {
             Known::None => Verdict::None,
             Known::All => Verdict::All,
@@ -104,6 +148,27 @@ impl SplitEval<'_> {
         }
         let read = self.narrowed(column, plan, read)?;
         out.or(&self.passing_texts(asked, &read)?);
+        Ok(out)
+    }
+
+    /// Where a token is looked for: the filters of the groups tell more, and sooner, than which
+    /// texts have templates that can hold it.
+    fn token_rows(
+        &self,
+        (column, token): (&Column, &str),
+        plan: &TextPlan,
+        within: &RowSet,
+    ) -> Result<RowSet, LeafError> {
+        let (mut out, _) = by_template(column, plan, within, |known| match known {
+            Known::All => Verdict::All,
+            _ => Verdict::None,
+        })?;
+        let can = |id: u32| plan.known.get(id as usize) == Some(&Known::Slots);
+        if (0..plan.known.len() as u32).any(can) {
+            let mut open = within.clone();
+            open.and_not(&out);
+            out.or(&column.rows_with_slot_token((token, Some(&can)), &open)?);
+        }
         Ok(out)
     }
 
@@ -147,7 +212,7 @@ impl SplitEval<'_> {
     fn look(&self, column: &Column, look: &Look, within: &RowSet) -> Result<RowSet, LeafError> {
         self.run.check()?;
         Ok(match look {
-            Look::Token(token) => column.rows_with_slot_token(token, within)?,
+            Look::Token(token) => column.rows_with_slot_token((token, None), within)?,
             Look::Fragment(text, fold) => column.rows_with_slot_fragment(text, *fold, within)?,
         })
     }
@@ -214,6 +279,19 @@ impl SplitEval<'_> {
         stopped?;
         Ok(out)
     }
+}
+
+/// A token of a slot that every passing text has, where all that may pass must be read: such texts
+/// are few, and the groups' filters find them soonest.
+fn needle_of(plan: &TextPlan) -> Option<&str> {
+    let decided = |known: &Known| matches!(known, Known::All | Known::Slots);
+    if !plan.parts.is_empty() || plan.known.iter().any(decided) {
+        return None;
+    }
+    plan.narrow.iter().find_map(|look| match look {
+        Look::Token(token) if look.is_in_slots_only() => Some(token.as_str()),
+        _ => None,
+    })
 }
 
 fn by_template(

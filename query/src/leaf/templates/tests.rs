@@ -62,7 +62,7 @@ fn letters(text: &str) -> Vec<Letters> {
 
 fn check(text: &str, test: &Test) {
     let compiled = ValueTest::new(test).unwrap();
-    let list = [Template::raw(), Template::new(cut(text).into_iter(), letters(text))];
+    let list = [Some(Template::raw()), Some(Template::new(cut(text).into_iter(), letters(text)))];
     for view in [View::Text, View::Column, View::Keyword] {
         let plan = TextPlan::new(&list, &compiled, view);
         let want = compiled.matches(Value::Str(text), view);
@@ -199,7 +199,7 @@ proptest! {
 fn known(pieces: &[&str], test: &Test, view: View) -> Known {
     let compiled = ValueTest::new(test).unwrap();
     let any = Letters::of("abcdefghijklmnopqrstuvwxyz_ä".as_bytes());
-    let list = [Template::new(pieces.iter().copied(), vec![any; pieces.len() - 1])];
+    let list = [Some(Template::new(pieces.iter().copied(), vec![any; pieces.len() - 1]))];
     TextPlan::new(&list, &compiled, view).known[0]
 }
 
