@@ -122,10 +122,19 @@ impl Server {
 
     /// The answer of `_search` in all indexes.
     pub(crate) fn search(&self, body: &Json) -> Result<Json> {
+        Ok(self.timed_search(body)?.0)
+    }
+
+    /// Answers a search, and says how long it took until the answer's last byte was there; what
+    /// this program then makes of the answer does not count.
+    pub(crate) fn timed_search(&self, body: &Json) -> Result<(Json, Duration)> {
         let request = self.agent.post(format!("{}/_search", self.url));
         let request = request.header("content-type", "application/json");
-        let answer = text(request.send(body.to_string())?, "/_search")?;
-        serde_json::from_str(&answer).context("the answer of _search is not JSON")
+        let body = body.to_string();
+        let began = Instant::now();
+        let answer = text(request.send(body)?, "/_search")?;
+        let took = began.elapsed();
+        Ok((serde_json::from_str(&answer).context("the answer of _search is not JSON")?, took))
     }
 
     /// How many documents match.
