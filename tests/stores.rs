@@ -447,3 +447,47 @@ fn our_store_conforms_on_a_real_s3_server() {
         assert!(refused.to_string().contains("AWS_ACCESS_KEY_ID"), "{refused}");
     });
 }
+
+/// What a search for one trace id fetches, when nothing of the splits lies on this machine: their
+/// ends, then what the filters leave, at most three requests a split.
+#[test]
+fn a_cold_needle_takes_three_requests_a_split() {
+    const SPLITS: u32 = 3;
+    let dir = tempfile::tempdir().unwrap();
+    let s3 = S3::start(&dir.path().join("s3"));
+    let data = dir.path().join("data");
+    let mut settings = s3.settings();
+    settings.push(("LOGDRIVE_INDEX__MERGE__FACTOR", "0".to_owned()));
+    let server = start_as(&data, &settings);
+    let mut dice = Dice(11);
+    let mut needle = String::new();
+    for split in 0..SPLITS {
+        let mut body = String::new();
+        for n in 0..20_000 {
+            let trace = format!("{:016x}{:016x}", dice.roll(u64::MAX), dice.roll(u64::MAX));
+            body.push_str(&format!(
+                "{{\"@timestamp\":\"2026-11-20T10:{split:02}:{:02}.{n:06}Z\",\"message\":\"request {n} took {} ms\",\"trace\":{{\"id\":\"{trace}\"}},\"pod\":\"api-{}\",\"took\":{}}}\n",
+                n % 60, dice.roll(5000), dice.roll(40), dice.roll(1_000_000)
+            ));
+            needle = trace;
+        }
+        let headers = [("content-type", "application/x-ndjson")];
+        let path = "/api/v1/ingest?index=cold&ack=stored";
+        let answer = server.send("POST", path, &headers, body.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    assert_eq!(server.metric("logdrive_splits"), f64::from(SPLITS));
+    assert_eq!(server.stop(), Some(0));
+    std::fs::remove_dir_all(data.join("cache")).unwrap();
+    let server = start_as(&data, &settings);
+    let gets = || server.metric("logdrive_object_store_requests_total{operation=\"get\"}");
+    let before = gets();
+    let found = server.search(json!({ "query": { "term": { "trace.id": needle } } }));
+    assert_eq!(found["hits"]["total"]["value"], 1, "{found}");
+    assert_eq!(found["hits"]["hits"][0]["_source"]["trace"]["id"], json!(needle), "{found}");
+    let taken = gets() - before;
+    assert!(taken >= 1.0 && taken <= f64::from(3 * SPLITS), "{taken} requests");
+    let before = gets();
+    assert_eq!(server.count(json!({ "term": { "trace.id": needle } })), 1);
+    assert_eq!(gets(), before, "what was fetched is not fetched again");
+}
