@@ -53,8 +53,8 @@ pub(crate) struct MergedTexts {
     data: TextData,
     cut: Cut,
     text: Vec<u8>,
-    /// The chunk that was read last: its runs mostly follow each other.
-    view: Option<(Arc<TextChunk>, Arc<TextView>)>,
+    /// The chunk of each input that was read last: runs of several inputs take turns.
+    views: Vec<Option<(Arc<TextChunk>, Arc<TextView>)>>,
 }
 
 impl MergedStrings {
@@ -287,7 +287,7 @@ fn join_texts(
         data: TextData::default(),
         cut: Cut::default(),
         text: Vec::new(),
-        view: None,
+        views: vec![None; readers.len()],
     })
 }
 
@@ -336,15 +336,20 @@ impl MergedTexts {
             }
             Decoded::Text(chunk) => {
                 let templates = self.templates[input].clone()?;
-                let view = match &self.view {
+                let open = self.views.get_mut(input)?;
+                let view = match open {
                     Some((known, view)) if Arc::ptr_eq(known, chunk) => view.clone(),
                     _ => {
                         let keys = templates.keys.clone();
                         let view = Arc::new(TextView::new(chunk.clone(), keys, Box::new(Anew)));
-                        self.view = Some((chunk.clone(), view.clone()));
+                        *open = Some((chunk.clone(), view.clone()));
                         view
                     }
                 };
+                if run.end == chunk.ids().len() {
+                    // The rest of it: the next run is of another group.
+                    *open = None;
+                }
                 for at in run {
                     let id = chunk.ids().get(at);
                     let merged = self.maps[input].get(id as usize).copied()?;
