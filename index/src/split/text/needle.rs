@@ -47,30 +47,23 @@ impl Needle<'_> {
                     memchr::memmem::find_iter(body, fragment.as_bytes()).for_each(visit);
                 }
             }
+            // Only ASCII tokens fold to ASCII ones.
             Needle::Token(token) if token.is_ascii() => {
                 let letters = token.bytes().any(|b| b.is_ascii_alphabetic());
                 let folded;
-                let (ascii, lower) = match letters {
+                let lower = match letters {
                     true => {
                         folded = body.to_ascii_lowercase();
-                        (body.is_ascii(), folded.as_slice())
+                        folded.as_slice()
                     }
-                    false => (true, body),
+                    false => body,
                 };
                 let whole = |at: usize| {
                     let before = at == 0 || matches!(lower[at - 1], END | SAME);
                     before && lower.get(at + token.len()) == Some(&END)
                 };
                 let finder = memchr::memmem::Finder::new(token.as_bytes());
-                finder.find_iter(lower).filter(|at| whole(*at)).for_each(&mut *visit);
-                // Some characters fold to ASCII ones: the Kelvin sign is a `k`.
-                if letters && !ascii {
-                    each_token(body, |at, other| {
-                        if !other.is_ascii() && model::token::fold(other) == *token {
-                            visit(at);
-                        }
-                    });
-                }
+                finder.find_iter(lower).filter(|at| whole(*at)).for_each(visit);
             }
             Needle::Token(token) => each_token(body, |at, other| {
                 if model::token::fold(other) == *token {
