@@ -59,16 +59,23 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     done.map(|()| ExitCode::SUCCESS)
 }
 
-fn read_settings(args: &Args) -> anyhow::Result<Settings> {
-    let text = match &args.config {
+/// The settings of a file, if there is one, and of the environment.
+///
+/// # Errors
+/// The file cannot be read, or a setting is not good.
+pub(crate) fn load_settings(path: Option<&Path>) -> anyhow::Result<Settings> {
+    let text = match path {
         Some(path) => Some(
             std::fs::read_to_string(path)
                 .with_context(|| format!("cannot read settings file `{}`", path.display()))?,
         ),
         None => None,
     };
-    let file = args.config.as_deref().zip(text.as_deref());
-    let mut settings = config::load(file, &platform::settings::environment())?;
+    Ok(config::load(path.zip(text.as_deref()), &platform::settings::environment())?)
+}
+
+fn read_settings(args: &Args) -> anyhow::Result<Settings> {
+    let mut settings = load_settings(args.config.as_deref())?;
     if let Some(dir) = &args.data_dir {
         settings.server.data_dir = dir.clone();
     }

@@ -54,15 +54,7 @@ struct Rebuild {
 /// There is a catalog already, the server runs, or an object cannot be read.
 pub fn run(args: Args) -> Result<ExitCode> {
     let Action::Rebuild(args) = args.action;
-    let text = match &args.config {
-        Some(path) => Some(
-            std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read settings file `{}`", path.display()))?,
-        ),
-        None => None,
-    };
-    let file = args.config.as_deref().zip(text.as_deref());
-    let mut settings = config::load(file, &platform::settings::environment())?;
+    let mut settings = crate::server::load_settings(args.config.as_deref())?;
     if let Some(dir) = &args.data_dir {
         settings.server.data_dir.clone_from(dir);
     }

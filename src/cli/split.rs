@@ -86,7 +86,7 @@ fn read(object: &Object) -> Result<Bytes> {
         true => object.name.clone(),
         false => index::split::object_key(&model::id::SplitId::new(object.name.as_str())),
     };
-    let mut settings = settings(object)?;
+    let mut settings = crate::server::load_settings(object.config.as_deref())?;
     if let Some(dir) = &object.data_dir {
         settings.server.data_dir.clone_from(dir);
     }
@@ -107,18 +107,6 @@ fn read(object: &Object) -> Result<Bytes> {
         let bytes = bytes.with_context(|| format!("no object in {}", store.describe()))?;
         Ok(Bytes::Object(bytes))
     })
-}
-
-fn settings(object: &Object) -> Result<config::Settings> {
-    let text = match &object.config {
-        Some(path) => Some(
-            std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read settings file `{}`", path.display()))?,
-        ),
-        None => None,
-    };
-    let file = object.config.as_deref().zip(text.as_deref());
-    Ok(config::load(file, &platform::settings::environment())?)
 }
 
 fn write_verdict(report: &Report, out: &mut impl Write) -> io::Result<()> {
