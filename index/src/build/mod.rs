@@ -20,9 +20,9 @@ use thiserror::Error;
 
 use crate::read::{FieldInfo, Origin, SplitMeta};
 use crate::settings::Settings;
-use crate::split::Role;
 use crate::split::shape::{self, LITERAL, TIME};
 use crate::split::write::{Description, GroupRows, ObjectWriter, shape_bytes};
+use crate::split::{Role, Type};
 use plan::{FinalColumn, derive};
 use strings::Strings;
 
@@ -94,26 +94,6 @@ pub struct Row<'a> {
     pub id: Option<&'a str>,
     /// The batch's map.
     pub map: &'a BatchMap,
-}
-
-/// What type a column has; a field has one column for each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Type {
-    Bool,
-    Int,
-    Float,
-    Str,
-}
-
-impl Type {
-    fn of(value: Value<'_>) -> Type {
-        match value {
-            Value::Bool(_) => Type::Bool,
-            Value::Int(_) => Type::Int,
-            Value::Float(_) => Type::Float,
-            Value::Str(_) | Value::Null => Type::Str,
-        }
-    }
 }
 
 /// The values of a column.

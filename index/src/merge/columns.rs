@@ -11,27 +11,10 @@ use crate::read::chunks::Decoded;
 use crate::read::positions::Positions;
 use crate::read::{ReadError, SplitReader};
 use crate::split::write::Chunk;
-use crate::split::{ColumnInfo, Encoding, Role};
+use crate::split::{ColumnInfo, Encoding, Role, Type};
 
 /// The column of indexes is the first.
 pub(crate) const INDEX_COLUMN: u32 = 0;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Type {
-    Bool,
-    Int,
-    Float,
-    Str,
-}
-
-fn type_of(encoding: Encoding) -> Type {
-    match encoding {
-        Encoding::Bool => Type::Bool,
-        Encoding::Int => Type::Int,
-        Encoding::Float => Type::Float,
-        Encoding::Dict | Encoding::Derived | Encoding::Text | Encoding::Hex => Type::Str,
-    }
-}
 
 /// A column of the merged split.
 struct Merged {
@@ -76,7 +59,7 @@ impl Columns {
         for (input, reader) in readers.iter().enumerate() {
             let mut map = Vec::new();
             for (number, info) in reader.footer().columns.iter().enumerate() {
-                let key = (info.path.as_str(), info.role, type_of(info.encoding));
+                let key = (info.path.as_str(), info.role, Type::of_encoding(info.encoding));
                 let id = *ids.entry(key).or_insert_with(|| {
                     let fresh =
                         ColumnInfo { values: 0, leader: None, dictionary: None, ..info.clone() };
@@ -91,7 +74,7 @@ impl Columns {
             maps.push(map);
         }
         let join = |(mut info, inputs): (ColumnInfo, Vec<Option<u32>>)| {
-            let data = match type_of(info.encoding) {
+            let data = match Type::of_encoding(info.encoding) {
                 Type::Bool => Data::Bools(Vec::new()),
                 Type::Int => Data::Ints(Vec::new()),
                 Type::Float => Data::Floats(Vec::new()),

@@ -18,6 +18,7 @@ pub(crate) mod text;
 pub mod write;
 
 use model::id::SplitId;
+use model::record::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::read::{FieldInfo, ReadError, SplitMeta};
@@ -83,6 +84,37 @@ pub enum Encoding {
     Text,
     /// Lower-case hexadecimal digits, two a byte, all of one length.
     Hex,
+}
+
+/// What type the values of a column have; a field has one column for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Type {
+    Bool,
+    Int,
+    Float,
+    Str,
+}
+
+impl Type {
+    /// Of a value.
+    pub(crate) fn of(value: Value<'_>) -> Type {
+        match value {
+            Value::Bool(_) => Type::Bool,
+            Value::Int(_) => Type::Int,
+            Value::Float(_) => Type::Float,
+            Value::Str(_) | Value::Null => Type::Str,
+        }
+    }
+
+    /// Of values that are kept so.
+    pub(crate) fn of_encoding(encoding: Encoding) -> Type {
+        match encoding {
+            Encoding::Bool => Type::Bool,
+            Encoding::Int => Type::Int,
+            Encoding::Float => Type::Float,
+            Encoding::Dict | Encoding::Derived | Encoding::Text | Encoding::Hex => Type::Str,
+        }
+    }
 }
 
 /// A column of the split.

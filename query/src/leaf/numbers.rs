@@ -142,13 +142,18 @@ fn none() -> RangeInclusive<i64> {
     RangeInclusive::new(1, 0)
 }
 
+/// The limit of a bound, and whether it belongs to the range; `None` when there is none.
+fn limit(bound: &Bound) -> Option<(&Literal, bool)> {
+    match bound {
+        Bound::Open => None,
+        Bound::Included(literal) => Some((literal, true)),
+        Bound::Excluded(literal) => Some((literal, false)),
+    }
+}
+
 /// The least whole number above the bound; `None` when the bound is no number.
 fn least(bound: &Bound) -> Option<i64> {
-    let (literal, included) = match bound {
-        Bound::Open => return Some(i64::MIN),
-        Bound::Included(l) => (l, true),
-        Bound::Excluded(l) => (l, false),
-    };
+    let Some((literal, included)) = limit(bound) else { return Some(i64::MIN) };
     match literal_number(literal)? {
         Number::Int(v) if included => Some(v),
         Number::Int(v) => v.checked_add(1),
@@ -161,11 +166,7 @@ fn least(bound: &Bound) -> Option<i64> {
 
 /// The greatest whole number below the bound; `None` when the bound is no number.
 fn greatest(bound: &Bound) -> Option<i64> {
-    let (literal, included) = match bound {
-        Bound::Open => return Some(i64::MAX),
-        Bound::Included(l) => (l, true),
-        Bound::Excluded(l) => (l, false),
-    };
+    let Some((literal, included)) = limit(bound) else { return Some(i64::MAX) };
     match literal_number(literal)? {
         Number::Int(v) if included => Some(v),
         Number::Int(v) => v.checked_sub(1),
