@@ -16,7 +16,7 @@ use platform::rng::{Rng, ulid};
 use crate::build::{BuildError, BuiltSplit, Row, SplitBuilder, SplitSpec};
 use crate::live::Roll;
 use crate::read::{LiveBatch, Origin};
-use crate::settings::Settings;
+use crate::settings::{Retention, Settings};
 
 /// A row of a roll: where its record is.
 #[derive(Clone, Copy, Debug)]
@@ -98,14 +98,14 @@ impl Builder<'_> {
     /// (tenant, retention, time bucket) → rows in order, divided among the threads.
     fn cut(&self, roll: &Roll) -> Vec<Part> {
         let width = self.bucket_width(roll);
-        let mut groups: BTreeMap<(Tenant, u32, i64), Vec<RowPlace>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Tenant, Retention, i64), Vec<RowPlace>> = BTreeMap::new();
         for (at, live) in roll.batches.iter().enumerate() {
             let batch = &live.batch.batch;
-            let days: Vec<u32> =
-                batch.indexes().iter().map(|i| self.settings.retention.days(i)).collect();
+            let kept: Vec<Retention> =
+                batch.indexes().iter().map(|i| self.settings.retention.of(i)).collect();
             for (number, record) in batch.records().iter().enumerate() {
                 let bucket = record.timestamp.0.div_euclid(width).saturating_mul(width);
-                let key = (batch.tenant.clone(), days[record.index as usize], bucket);
+                let key = (batch.tenant.clone(), kept[record.index as usize], bucket);
                 groups.entry(key).or_default().push(RowPlace {
                     timestamp: record.timestamp,
                     seq: RecordSeq(live.batch.first_record.0 + number as u64),

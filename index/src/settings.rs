@@ -74,8 +74,10 @@ pub struct MergeSettings {
     pub raw_bytes_max: u64,
     /// How often a record is rewritten at most.
     pub rewrites_max: u32,
-    /// Memory for decoded columns of the splits that are merged.
+    /// Memory for decoded columns of the splits that are merged, of all merges.
     pub memory_bytes_max: u64,
+    /// Merges at once, each on one thread; 0: one for every four cores, at least one.
+    pub threads: usize,
     /// How often the merger looks for work.
     pub interval_ms: u64,
 }
@@ -86,25 +88,53 @@ pub struct MergeSettings {
 pub struct RetentionSettings {
     /// Days that records are kept; 0 keeps them for ever.
     pub default_days: u32,
-    /// Other periods by index name; the first rule that matches counts.
+    /// Other periods and sizes by index name; the first rule that matches counts.
     pub rules: Vec<RetentionRule>,
 }
 
-/// A period for some indexes.
+/// A period and a size for some indexes.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetentionRule {
     /// A name, with `*` for any run of characters.
     pub indexes: String,
-    /// Days; 0 keeps for ever.
+    /// Days; 0 keeps for ever; without it as by default.
+    pub days: Option<u32>,
+    /// The oldest objects of these indexes go when the newer ones alone have so many bytes; 0:
+    /// whatever their size.
+    #[serde(default)]
+    pub bytes_max: u64,
+}
+
+/// How long records are kept; those with the same retention lie in the same splits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Retention {
+    /// Days; 0 is for ever.
     pub days: u32,
+    /// The rule that bounds their bytes, by its number.
+    pub bounded_by: Option<u32>,
 }
 
 impl RetentionSettings {
-    /// How many days the records of an index are kept; 0 is for ever.
-    pub fn days(&self, index: &IndexName) -> u32 {
-        let rule = self.rules.iter().find(|r| matches_pattern(&r.indexes, index.as_str()));
-        rule.map_or(self.default_days, |r| r.days)
+    /// How long the records of an index are kept.
+    pub fn of(&self, index: &IndexName) -> Retention {
+        let mut rules = (0u32..).zip(&self.rules);
+        match rules.find(|(_, r)| matches_pattern(&r.indexes, index.as_str())) {
+            None => Retention { days: self.default_days, bounded_by: None },
+            Some((number, rule)) => Retention {
+                days: rule.days.unwrap_or(self.default_days),
+                bounded_by: (rule.bytes_max > 0).then_some(number),
+            },
+        }
+    }
+
+    /// The longest retention of several indexes: what holds for a split of them.
+    pub fn of_all<'i>(&self, indexes: impl Iterator<Item = &'i IndexName>) -> Retention {
+        let longest = |a: Retention, b: Retention| Retention {
+            days: if a.days == 0 || b.days == 0 { 0 } else { a.days.max(b.days) },
+            bounded_by: a.bounded_by.filter(|_| a.bounded_by == b.bounded_by),
+        };
+        indexes.map(|index| self.of(index)).reduce(longest).unwrap_or_default()
     }
 }
 
@@ -139,6 +169,7 @@ pub fn test_settings() -> Settings {
             raw_bytes_max: 256 << 20,
             rewrites_max: 2,
             memory_bytes_max: 48 << 20,
+            threads: 0,
             interval_ms: 1_000,
         },
         retention: RetentionSettings { default_days: 0, rules: Vec::new() },

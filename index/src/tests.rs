@@ -25,7 +25,8 @@ use crate::publish::Builder;
 use crate::read::chunks::ChunkCache;
 use crate::read::object::MappedObject;
 use crate::read::{
-    Column, ColumnKind, FieldInfo, ReadError, RowSet, SplitReader, Templates, Values, Verdict,
+    Column, ColumnKind, FieldInfo, ReadError, RowSet, SplitMeta, SplitReader, Templates, Values,
+    Verdict,
 };
 use crate::settings::{Settings, test_settings};
 use crate::split;
@@ -386,7 +387,7 @@ proptest! {
         // The same rows, merged into one split of whatever buckets.
         let (clock, rng) = (ManualClock::at(6), SeededRng::new(77));
         let builder = Builder { settings: &settings, staging: dir.path(), threads, node: NODE, clock: &clock, rng: &rng };
-        let merged = merge::merge(&builder, &inputs).unwrap();
+        let merged = merge::merge(&builder, &inputs, &|| false).unwrap();
         prop_assert_eq!(merged.meta.docs as usize, want.len());
         let reader = open(&merged);
         let got = read_back(&reader);
@@ -452,4 +453,62 @@ fn stray_times_do_not_make_a_split_each() {
     let built = build(&settings, dir.path(), &roll(vec![batch(&docs, 1)]), 1);
     assert!(built.len() <= 8, "{}", built.len());
     assert_eq!(built.iter().map(|b| b.meta.docs).sum::<u64>(), 200);
+}
+
+/// Splits of documents that take turns in time: as rolls of the same minutes from several senders.
+fn splits_in_turns(dir: &Path, splits: i64, docs: i64) -> Vec<(SplitMeta, Arc<SplitReader>)> {
+    let mut out = Vec::new();
+    for split in 0..splits {
+        let docs: Vec<_> = (0..docs)
+            .map(|n| {
+                let at = 1_790_000_000_000 + n * splits + split;
+                let text =
+                    format!("{{\"@timestamp\":{at},\"message\":\"request {n} took {at} ms\"}}");
+                (text, None, "i1")
+            })
+            .collect();
+        // The length of its name is the seed of the splits' names.
+        let dir = dir.join("d".repeat(split as usize + 1));
+        std::fs::create_dir(&dir).unwrap();
+        let built = build(&small_groups(), &dir, &roll(vec![batch(&docs, 1)]), 1);
+        out.extend(built.iter().map(|b| (b.meta.clone(), Arc::new(open(b)))));
+    }
+    out
+}
+
+#[test]
+fn a_merge_decodes_each_text_once_however_the_inputs_lie_in_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let inputs = splits_in_turns(dir.path(), 4, 200);
+    let groups: usize = inputs.iter().map(|(_, reader)| reader.groups().len()).sum();
+    let (clock, rng, settings) = (ManualClock::at(6), SeededRng::new(77), small_groups());
+    let staging = dir.path();
+    let builder =
+        Builder { settings: &settings, staging, threads: 1, node: NODE, clock: &clock, rng: &rng };
+    let opened = || crate::split::text::FRAMES_OPENED.with(std::cell::Cell::get);
+    let before = opened();
+    let merged = merge::merge(&builder, &inputs, &|| false).unwrap();
+    assert_eq!(merged.meta.docs, 800);
+    let opened = opened() - before;
+    // Frames of one template and of raw texts, in each group of each input.
+    assert!(opened <= 2 * groups as u64, "{opened} frames of {groups} groups");
+}
+
+#[test]
+fn a_merge_that_is_stopped_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let inputs = splits_in_turns(dir.path(), 2, 50);
+    let files = || std::fs::read_dir(dir.path()).unwrap().count();
+    let (before, asked) = (files(), std::cell::Cell::new(0));
+    let (clock, rng, settings) = (ManualClock::at(6), SeededRng::new(77), small_groups());
+    let staging = dir.path();
+    let builder =
+        Builder { settings: &settings, staging, threads: 1, node: NODE, clock: &clock, rng: &rng };
+    let stopped = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 3
+    };
+    let merged = merge::merge(&builder, &inputs, &stopped);
+    assert!(matches!(merged, Err(merge::MergeError::Stopped)));
+    assert_eq!((files(), asked.get()), (before, 4));
 }

@@ -6,6 +6,8 @@ use model::id::{IndexName, RecordSeq};
 use model::time::Timestamp;
 use serde_json::{Map, Value as Json};
 
+use crate::tree::Object;
+
 /// The answer to a search.
 #[derive(Clone, Debug, Default)]
 pub struct SearchAnswer {
@@ -18,7 +20,7 @@ pub struct SearchAnswer {
     /// The page of hits, in order.
     pub hits: Vec<Hit>,
     /// Answers of the aggregations by name, if there are any.
-    pub aggregations: Option<Map<String, Json>>,
+    pub aggregations: Option<Object>,
     /// What was read, and what could not be.
     pub shards: Shards,
 }

@@ -17,5 +17,6 @@ pub mod search;
 pub mod settings;
 pub mod syntax;
 pub mod test;
+pub mod tree;
 
 pub use settings::{ApiSettings, Settings};

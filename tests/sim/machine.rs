@@ -77,10 +77,11 @@ fn index_settings() -> index::Settings {
         raw_bytes_max: 8_000,
         rewrites_max: 2,
         memory_bytes_max: 1 << 20,
+        threads: 1,
         interval_ms: 10,
     };
     settings.retention.rules =
-        vec![RetentionRule { indexes: "short-*".to_owned(), days: SHORT_DAYS }];
+        vec![RetentionRule { indexes: "short-*".to_owned(), days: Some(SHORT_DAYS), bytes_max: 0 }];
     settings
 }
 

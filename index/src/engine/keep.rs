@@ -5,7 +5,9 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use model::id::SplitId;
+use hashbrown::HashMap;
+use model::id::{SplitId, Tenant};
+use model::time::Timestamp;
 use platform::clock::seconds_since;
 use platform::telemetry::{self, Metric};
 
@@ -14,6 +16,7 @@ use crate::build::BuiltSplit;
 use crate::merge::{self, MergeError};
 use crate::read::chunks::ChunkCache;
 use crate::read::{ReadError, Split, SplitMeta};
+use crate::settings::Settings;
 use crate::split::object_key;
 
 /// What the steps remember.
@@ -22,8 +25,10 @@ pub(super) struct Keeping {
     retired: Vec<(SplitId, Weak<Split>)>,
     /// Splits that cannot be read.
     unmergeable: Vec<SplitId>,
-    /// A change of the catalog to which no answer came.
-    unsettled: Option<Replacement>,
+    /// Splits that are being replaced: no other step may.
+    claimed: Vec<SplitId>,
+    /// Changes of the catalog to which no answer came; their splits stay claimed.
+    unsettled: Vec<Replacement>,
 }
 
 /// Splits that take the place of others.
@@ -36,7 +41,8 @@ impl Keeping {
     /// `garbage`: objects that the last run left behind, which no query holds.
     pub(super) fn new(garbage: Vec<SplitId>) -> Self {
         let retired = garbage.into_iter().map(|id| (id, Weak::new())).collect();
-        Self { retired, unmergeable: Vec::new(), unsettled: None }
+        let (unmergeable, claimed, unsettled) = (Vec::new(), Vec::new(), Vec::new());
+        Self { retired, unmergeable, claimed, unsettled }
     }
 }
 
@@ -55,50 +61,103 @@ impl Inner {
         }
     }
 
+    /// Merges until the index stops, beside [`Inner::keep_loop`].
+    pub(super) fn merge_loop(&self) {
+        while !self.live.is_stopping() {
+            let merged = self.merge_once();
+            let busy = matches!(merged, Ok(true));
+            note("a merge failed", merged);
+            if !busy {
+                self.live.wait(Duration::from_millis(self.settings.merge.interval_ms.max(10)));
+            }
+        }
+    }
+
+    /// Merges at once.
+    pub(super) fn merge_threads(&self) -> usize {
+        match self.settings.merge.threads {
+            0 => (self.env.threads / 4).max(1),
+            threads => threads,
+        }
+    }
+
+    /// Takes splits for a replacement; until they are released or gone no other step sees them.
+    fn claim(
+        &self,
+        choose: impl FnOnce(&Keeping, &[&SplitMeta]) -> Vec<SplitId>,
+    ) -> Vec<Arc<Split>> {
+        let mut keeping = lock(&self.keeping);
+        // Read under the lock: what was replaced meanwhile is either not there or still claimed.
+        let mut splits = self.live.splits();
+        splits.retain(|split| !keeping.claimed.contains(&split.meta().id));
+        let metas: Vec<&SplitMeta> = splits.iter().map(|s| s.meta()).collect();
+        let chosen = choose(&keeping, &metas);
+        splits.retain(|split| chosen.contains(&split.meta().id));
+        keeping.claimed.extend(chosen);
+        splits
+    }
+
+    fn release(&self, ids: &[SplitId]) {
+        lock(&self.keeping).claimed.retain(|id| !ids.contains(id));
+    }
+
     pub(super) fn merge_once(&self) -> Result<bool, IndexError> {
         self.settle()?;
-        let splits = self.live.splits();
-        let ids: Vec<SplitId> = {
-            let keeping = lock(&self.keeping);
-            let metas = splits.iter().map(|s| s.meta());
-            let metas: Vec<&SplitMeta> =
-                metas.filter(|m| !keeping.unmergeable.contains(&m.id)).collect();
-            let Some(chosen) = merge::next_merge(&metas, &self.settings) else { return Ok(false) };
+        let inputs = self.claim(|keeping, metas| {
+            let metas = metas.iter().filter(|m| !keeping.unmergeable.contains(&m.id));
+            let metas: Vec<&SplitMeta> = metas.copied().collect();
+            let chosen = merge::next_merge(&metas, &self.settings).unwrap_or_default();
             chosen.iter().map(|m| m.id.clone()).collect()
-        };
-        let started = Instant::now();
-        let merged = self.merge(&splits, &ids);
-        if let Err(error) = merged {
-            if let Some(damaged) = damaged_split(&error) {
-                // It must not stop the others for ever.
-                lock(&self.keeping).unmergeable.push(damaged.clone());
-            }
-            return Err(error);
+        });
+        if inputs.is_empty() {
+            return Ok(false);
         }
-        telemetry::count(Metric::MergedSplits, ids.len() as u64);
+        let ids: Vec<SplitId> = inputs.iter().map(|s| s.meta().id.clone()).collect();
+        let started = Instant::now();
+        let merged = self.merge(&inputs);
+        drop(inputs);
+        let new = match merged {
+            Ok(new) => vec![new],
+            Err(error) => {
+                self.release(&ids);
+                if matches!(error, IndexError::Merge(MergeError::Stopped)) {
+                    return Ok(false);
+                }
+                if let Some(damaged) = damaged_split(&error) {
+                    // It must not stop the others for ever.
+                    lock(&self.keeping).unmergeable.push(damaged.clone());
+                }
+                return Err(error);
+            }
+        };
+        let count = ids.len() as u64;
+        self.replace(Replacement { old: ids, new })?;
+        telemetry::count(Metric::MergedSplits, count);
         telemetry::observe(Metric::MergeSeconds, seconds_since(started));
         Ok(true)
     }
 
-    fn merge(&self, splits: &[Arc<Split>], ids: &[SplitId]) -> Result<(), IndexError> {
+    /// Builds and stores the split that takes the place of others.
+    fn merge(&self, splits: &[Arc<Split>]) -> Result<BuiltSplit, IndexError> {
         let mut inputs = Vec::new();
-        let chunks = Arc::new(ChunkCache::new(self.settings.merge.memory_bytes_max));
-        for split in splits.iter().filter(|s| ids.contains(&s.meta().id)) {
+        let memory = self.settings.merge.memory_bytes_max / self.merge_threads() as u64;
+        let chunks = Arc::new(ChunkCache::new(memory));
+        for split in splits {
             let reader = split.open_with(chunks.clone())?;
             reader.prefetch_all()?;
             inputs.push((split.meta().clone(), reader));
         }
         let staging = self.env.dir.join("staging");
-        let file = merge::merge(&self.builder(&staging), &inputs)?;
-        let new = vec![file];
-        if let Err(error) = self.store(&new) {
-            self.discard(&new);
+        let stopped = || self.live.is_stopping();
+        let file = merge::merge(&self.builder(&staging), &inputs, &stopped)?;
+        if let Err(error) = self.store(std::slice::from_ref(&file)) {
+            self.discard(std::slice::from_ref(&file));
             return Err(error);
         }
-        self.replace(Replacement { old: ids.to_vec(), new })
+        Ok(file)
     }
 
-    /// Replaces splits in the catalog, then for queries.
+    /// Replaces claimed splits in the catalog, then for queries.
     fn replace(&self, replacement: Replacement) -> Result<(), IndexError> {
         let metas: Vec<SplitMeta> = replacement.new.iter().map(|f| f.meta.clone()).collect();
         match self.env.catalog.replace(&replacement.old, &metas) {
@@ -107,26 +166,33 @@ impl Inner {
                 Ok(())
             }
             Err(error) => {
-                lock(&self.keeping).unsettled = Some(replacement);
+                lock(&self.keeping).unsettled.push(replacement);
                 Err(error.into())
             }
         }
     }
 
-    /// Learns what became of the replacement to which no answer came: nothing may be merged or
-    /// expire before, or the catalog and the queries would part.
+    /// Learns what became of replacements to which no answer came: their splits may not be merged
+    /// or expire before, or the catalog and the queries would part.
     fn settle(&self) -> Result<(), IndexError> {
-        let mut keeping = lock(&self.keeping);
-        if keeping.unsettled.is_none() {
+        let unsettled = std::mem::take(&mut lock(&self.keeping).unsettled);
+        if unsettled.is_empty() {
             return Ok(());
         }
-        let published = self.env.catalog.splits()?;
-        let Some(replacement) = keeping.unsettled.take() else { return Ok(()) };
-        drop(keeping);
-        if published.iter().any(|meta| replacement.old.contains(&meta.id)) {
-            self.discard(&replacement.new);
-        } else {
-            self.swap(replacement);
+        let published = match self.env.catalog.splits() {
+            Ok(published) => published,
+            Err(error) => {
+                lock(&self.keeping).unsettled.extend(unsettled);
+                return Err(error.into());
+            }
+        };
+        for replacement in unsettled {
+            if published.iter().any(|meta| replacement.old.contains(&meta.id)) {
+                self.discard(&replacement.new);
+                self.release(&replacement.old);
+            } else {
+                self.swap(replacement);
+            }
         }
         Ok(())
     }
@@ -140,35 +206,28 @@ impl Inner {
         lock(&self.keeping).retired.extend(objects);
     }
 
+    /// Swaps splits for queries; the old objects go when no query holds them.
     fn swap(&self, Replacement { old, new }: Replacement) {
         let new = self.adopt(&new);
-        self.retire(&old, new);
-    }
-
-    /// Swaps splits for queries; the old objects go when no query holds them.
-    fn retire(&self, old: &[SplitId], new: Vec<Arc<Split>>) {
         let held = self.live.splits();
         let held = held.iter().filter(|s| old.contains(&s.meta().id));
         let held: Vec<_> = held.map(|s| (s.meta().id.clone(), Arc::downgrade(s))).collect();
-        self.live.change_splits(old, new);
+        self.live.change_splits(&old, new);
         lock(&self.keeping).retired.extend(held);
+        self.release(&old);
     }
 
     pub(super) fn expire_once(&self) -> Result<usize, IndexError> {
         self.settle()?;
-        let now = self.now().0;
-        let splits = self.live.splits();
-        let expired = splits.iter().map(|s| s.meta()).filter(|meta| {
-            let days = i64::from(merge::split_days(meta, &self.settings));
-            let age = days.saturating_mul(86_400_000_000_000);
-            days > 0 && meta.time.to.0 < now.saturating_sub(age)
-        });
-        let expired: Vec<SplitId> = expired.map(|m| m.id.clone()).collect();
-        if expired.is_empty() {
+        let now = self.now();
+        let expired = self.claim(|_, metas| expired(metas, &self.settings, now));
+        let old: Vec<SplitId> = expired.iter().map(|s| s.meta().id.clone()).collect();
+        drop(expired);
+        if old.is_empty() {
             return Ok(0);
         }
-        let count = expired.len();
-        self.replace(Replacement { old: expired, new: Vec::new() })?;
+        let count = old.len();
+        self.replace(Replacement { old, new: Vec::new() })?;
         telemetry::count(Metric::ExpiredSplits, count as u64);
         tracing::info!(splits = count, "expired");
         Ok(count)
@@ -191,6 +250,31 @@ impl Inner {
         lock(&self.keeping).retired.retain(|(id, _)| !free.contains(id));
         Ok(free.len())
     }
+}
+
+/// The splits whose time is over, and the oldest of those that have too many bytes.
+fn expired(metas: &[&SplitMeta], settings: &Settings, now: Timestamp) -> Vec<SplitId> {
+    const DAY_NS: i64 = 86_400_000_000_000;
+    let mut newest_first = metas.to_vec();
+    newest_first.sort_by(|a, b| (b.time.to, &b.id).cmp(&(a.time.to, &a.id)));
+    let mut bytes: HashMap<(&Tenant, u32), u64> = HashMap::new();
+    let mut out = Vec::new();
+    for meta in newest_first {
+        let kept = merge::retention_of(meta, settings);
+        let age = i64::from(kept.days).saturating_mul(DAY_NS);
+        let mut over = kept.days > 0 && meta.time.to.0 < now.0.saturating_sub(age);
+        let rule =
+            kept.bounded_by.and_then(|n| Some((n, settings.retention.rules.get(n as usize)?)));
+        if let Some((number, rule)) = rule {
+            let newer = bytes.entry((&meta.tenant, number)).or_default();
+            over |= *newer >= rule.bytes_max;
+            *newer += meta.object_bytes;
+        }
+        if over {
+            out.push(meta.id.clone());
+        }
+    }
+    out
 }
 
 /// The split that a merge cannot read, now or later.

@@ -262,6 +262,9 @@ impl Index {
         let keeper = spawn("merge", Inner::keep_loop)?;
         let mut threads = lock(&self.inner.threads);
         threads.extend([publisher, keeper]);
+        for _ in 1..self.inner.merge_threads() {
+            threads.push(spawn("merge", Inner::merge_loop)?);
+        }
         Ok(())
     }
 

@@ -15,7 +15,8 @@ use platform::rng::SeededRng;
 
 use super::*;
 use crate::catalog::sqlite::SqliteCatalog;
-use crate::settings::{MergeSettings, test_settings};
+use crate::read::SplitMeta;
+use crate::settings::{MergeSettings, RetentionRule, test_settings};
 use crate::split::object_key;
 
 /// A store in memory that refuses when told to, or every n-th time.
@@ -116,6 +117,7 @@ fn settings() -> Settings {
         raw_bytes_max: 1 << 20,
         rewrites_max: 2,
         memory_bytes_max: 1 << 20,
+        threads: 2,
         interval_ms: 1,
     };
     Settings { roll_raw_bytes: 2000, merge, ..test_settings() }
@@ -262,7 +264,7 @@ fn merged_and_expired_objects_go_when_no_query_holds_them() {
     let bench = Bench::new();
     let mut settings = settings();
     settings.retention.rules =
-        vec![crate::settings::RetentionRule { indexes: "short-*".to_owned(), days: 1 }];
+        vec![RetentionRule { indexes: "short-*".to_owned(), days: Some(1), bytes_max: 0 }];
     let index = bench.open(settings);
     for n in 0..30 {
         feed(&index, n, if n % 2 == 0 { "logs" } else { "short-1" }, NOON);
@@ -288,6 +290,54 @@ fn merged_and_expired_objects_go_when_no_query_holds_them() {
     }
     assert_eq!(docs, 300);
     drop(held);
+    while objects() > index.split_count() {
+        std::thread::yield_now();
+    }
+    index.stop();
+}
+
+#[test]
+fn the_oldest_objects_go_when_the_newer_ones_have_the_bytes() {
+    const DAY: i64 = 86_400_000_000_000;
+    let bench = Bench::new();
+    let mut settings = settings();
+    settings.merge.factor = 0;
+    let index = bench.open(settings.clone());
+    for n in 0..12 {
+        let name = ["keep", "debug-a", "debug-b"][n as usize % 3];
+        feed(&index, n, name, NOON + (n as i64 / 3) * DAY);
+        index.flush();
+        wait_published(&index, n + 1);
+    }
+    let sizes = |index: &Index| -> Vec<(i64, u64)> {
+        let snapshot = index.snapshot(&Tenant::default());
+        let metas = snapshot.splits.iter().map(|s| s.meta().clone());
+        let debug = |m: &SplitMeta| m.indexes.iter().all(|(i, _)| i.as_str().starts_with("debug"));
+        metas.filter(debug).map(|m| (m.time.from.0, m.object_bytes)).collect()
+    };
+    let mut before = sizes(&index);
+    before.sort_unstable_by_key(|(from, _)| std::cmp::Reverse(*from));
+    assert_eq!(before.len(), 8);
+    index.stop();
+    drop(index);
+    // The three newest alone have it: the fourth is what tips over, the others go.
+    let bytes_max = before[..3].iter().map(|(_, bytes)| bytes).sum();
+    let rule = RetentionRule { indexes: "debug-*".to_owned(), days: None, bytes_max };
+    settings.retention.rules = vec![rule];
+    let index = bench.open(settings);
+    while index.split_count() > 4 + 3 {
+        std::thread::yield_now();
+    }
+    let mut left = sizes(&index);
+    left.sort_unstable_by_key(|(from, _)| std::cmp::Reverse(*from));
+    assert_eq!(
+        left.iter().map(|s| s.0).collect::<Vec<_>>(),
+        before[..3].iter().map(|s| s.0).collect::<Vec<_>>()
+    );
+    // Those of no rule are all there.
+    let kept = seen(&index).keys().filter(|n| (*n / 10) % 3 == 0).count();
+    assert_eq!(kept, 40);
+    let objects = || bench.runtime.block_on(bench.store.list("splits/")).unwrap().len();
     while objects() > index.split_count() {
         std::thread::yield_now();
     }

@@ -19,7 +19,7 @@ use thiserror::Error;
 use crate::build::{BuildError, BuiltSplit};
 use crate::publish::Builder;
 use crate::read::{FieldInfo, Origin, ReadError, SplitMeta, SplitReader};
-use crate::settings::Settings;
+use crate::settings::{Retention, Settings};
 use crate::split::write::{Description, GroupRows, ObjectWriter, shape_bytes};
 use columns::Columns;
 use rows::Rows;
@@ -33,6 +33,9 @@ pub enum MergeError {
     /// The merged split cannot be written.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// It was told to stop; nothing is left of it.
+    #[error("the merge was stopped")]
+    Stopped,
 }
 
 /// The next splits to merge: of one tenant, bucket, retention and number of rewrites, the oldest
@@ -42,15 +45,15 @@ pub fn next_merge<'a>(splits: &[&'a SplitMeta], settings: &Settings) -> Option<V
     if merge.factor < 2 {
         return None;
     }
-    type Group<'s> = BTreeMap<(u32, &'s Tenant, Timestamp, u32), Vec<&'s SplitMeta>>;
+    type Group<'s> = BTreeMap<(u32, &'s Tenant, Timestamp, Retention), Vec<&'s SplitMeta>>;
     let mut groups: Group<'_> = BTreeMap::new();
     let width = (settings.bucket_ms as i64).saturating_mul(1_000_000);
     for split in splits {
         let small = split.raw_bytes <= merge.raw_bytes_max / 2;
         let in_bucket = split.time.to.0 <= split.bucket.0.saturating_add(width);
         if split.merges < merge.rewrites_max && small && in_bucket {
-            let days = split_days(split, settings);
-            let key = (split.merges, &split.tenant, split.bucket, days);
+            let kept = retention_of(split, settings);
+            let key = (split.merges, &split.tenant, split.bucket, kept);
             groups.entry(key).or_default().push(split);
         }
     }
@@ -62,16 +65,14 @@ pub fn next_merge<'a>(splits: &[&'a SplitMeta], settings: &Settings) -> Option<V
             raw <= merge.raw_bytes_max
         };
         let enough = group.len() >= merge.factor;
-        let chosen: Vec<_> = group.into_iter().take(merge.factor * 2).take_while(fits).collect();
+        let chosen: Vec<_> = group.into_iter().take(merge.factor).take_while(fits).collect();
         (enough && chosen.len() >= 2).then_some(chosen)
     })
 }
 
-/// How many days a split's records are kept: the longest of its indexes; 0 is for ever.
-pub fn split_days(split: &SplitMeta, settings: &Settings) -> u32 {
-    let days = split.indexes.iter().map(|(index, _)| settings.retention.days(index));
-    let days: Vec<u32> = days.collect();
-    if days.contains(&0) { 0 } else { days.into_iter().max().unwrap_or(0) }
+/// How long a split is kept: as the longest of its indexes.
+pub fn retention_of(split: &SplitMeta, settings: &Settings) -> Retention {
+    settings.retention.of_all(split.indexes.iter().map(|(index, _)| index))
 }
 
 /// Shapes of the merged split: skeletons, and the columns of their values.
@@ -108,13 +109,14 @@ impl Shapes {
     }
 }
 
-/// Builds one split of the rows of several.
+/// Builds one split of the rows of several, unless `stopped` says otherwise meanwhile.
 ///
 /// # Errors
-/// A split is damaged, or the file cannot be written.
+/// A split is damaged, the file cannot be written, or the merge was stopped.
 pub fn merge(
     builder: &Builder<'_>,
     inputs: &[(SplitMeta, Arc<SplitReader>)],
+    stopped: &dyn Fn() -> bool,
 ) -> Result<BuiltSplit, MergeError> {
     let first = &inputs[0].0;
     let rewrites = inputs.iter().map(|(m, _)| m.merges).max().unwrap_or(0) + 1;
@@ -136,6 +138,9 @@ pub fn merge(
         columns.derive(&readers, &shapes.counts(columns.len()))?;
         let mut rows = Rows::of(&readers, group_rows as usize)?;
         while let Some(group) = rows.next_group()? {
+            if stopped() {
+                return Err(MergeError::Stopped);
+            }
             let of = group.shapes(&readers, &shape_maps)?;
             columns.load(&readers, &group.runs)?;
             let rows = GroupRows { times: &group.times, seqs: &group.seqs, shapes: &of };

@@ -348,11 +348,7 @@ impl Column {
             let places = self.places(group)?;
             let first = places.of(from - run.start).start;
             let last = places.of(to - 1 - run.start).end;
-            list.for_each(first..last, |_, ord| {
-                if let Some(count) = counts.get_mut(ord as usize) {
-                    *count += 1;
-                }
-            });
+            list.count(first..last, counts);
             from = to;
         }
         Ok(())

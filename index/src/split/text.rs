@@ -149,6 +149,12 @@ struct Stream {
     starts: OnceLock<Vec<u32>>,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many frames this thread decoded.
+    pub(crate) static FRAMES_OPENED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// Malformed bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
@@ -218,6 +224,8 @@ impl TextChunk {
 
     /// Decodes a frame.
     pub(crate) fn open_frame(&self, at: usize, keys: &[Box<[u8]>]) -> Option<Frame> {
+        #[cfg(test)]
+        FRAMES_OPENED.with(|count| count.set(count.get() + 1));
         let frame = &self.frames[at];
         let body =
             zstd::bulk::decompress(&self.bytes[frame.range.clone()], frame.raw_bytes).ok()?;

@@ -4,7 +4,7 @@
 
 use jiff::tz::TimeZone;
 use model::time::Timestamp;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::buckets::{HistogramBuckets, date_starts, histogram_steps, ordered};
 use super::key::Key;
@@ -14,6 +14,7 @@ use super::{DatePlan, Kind, Planned, empty, is_time_field};
 use crate::dates::Formats;
 use crate::error::QueryError;
 use crate::request::{FiltersAgg, HistogramAgg, PercentilesAgg, RangeAgg, RangeBucket, TermsAgg};
+use crate::tree::{Object, Tree};
 
 /// The `aggregations` object.
 ///
@@ -23,7 +24,7 @@ pub fn answer(
     planned: &[Planned],
     mut partials: Vec<Partial>,
     buckets_max: usize,
-) -> Result<Map<String, Json>, QueryError> {
+) -> Result<Object, QueryError> {
     if partials.is_empty() {
         partials = empty(planned);
     }
@@ -46,85 +47,92 @@ impl Writer {
         }
     }
 
-    fn all(
+    fn all(&mut self, planned: &[Planned], partials: Vec<Partial>) -> Result<Object, QueryError> {
+        let mut out = Object::with_capacity(planned.len());
+        self.add_all(planned, partials, &mut out)?;
+        Ok(out)
+    }
+
+    fn add_all(
         &mut self,
         planned: &[Planned],
         partials: Vec<Partial>,
-    ) -> Result<Map<String, Json>, QueryError> {
-        let mut out = Map::new();
+        out: &mut Object,
+    ) -> Result<(), QueryError> {
         for (planned, partial) in planned.iter().zip(partials) {
-            let mut body = Map::new();
+            let mut body = Object::default();
             if let Some(meta) = &planned.meta {
-                body.insert("meta".into(), Json::Object(meta.clone()));
+                body.push("meta", Json::Object(meta.clone()));
             }
-            body.append(&mut self.one(planned, partial)?);
-            out.insert(planned.name.clone(), Json::Object(body));
+            self.one(planned, partial, &mut body)?;
+            out.insert(planned.name.clone(), body);
         }
-        Ok(out)
+        Ok(())
     }
 
     fn one(
         &mut self,
         planned: &Planned,
         partial: Partial,
-    ) -> Result<Map<String, Json>, QueryError> {
+        out: &mut Object,
+    ) -> Result<(), QueryError> {
         match (&planned.kind, partial) {
             (Kind::Terms(agg), Partial::Keyed(map)) => {
                 let buckets = ordered(agg, &planned.subs, map);
-                self.terms(agg, planned, buckets)
+                self.terms(agg, planned, buckets, out)?;
             }
             (Kind::Date(plan), Partial::Keyed(map)) => {
                 let buckets = map.into_iter().filter_map(|(key, bucket)| match key {
                     Key::Time(ns) => Some((ns, bucket)),
                     _ => None,
                 });
-                self.dates(plan, planned, buckets.collect())
+                out.push("buckets", self.dates(plan, planned, buckets.collect())?);
             }
             (Kind::Histogram(agg), Partial::Keyed(map)) => {
                 let buckets = map.into_iter().filter_map(|(key, bucket)| match key {
                     Key::Int(at) => Some((at, bucket)),
                     _ => None,
                 });
-                self.histogram(agg, planned, buckets.collect())
+                out.push("buckets", self.histogram(agg, planned, buckets.collect())?);
             }
             (Kind::Range(agg, formats), Partial::Slots(slots)) => {
-                self.ranges((agg, formats), planned, slots)
+                out.push("buckets", self.ranges((agg, formats), planned, slots)?);
             }
             (Kind::Filter(_), Partial::Slots(mut slots)) => {
-                self.bucket(Map::new(), &planned.subs, slots.pop().unwrap_or_default())
+                self.bucket(out, &planned.subs, slots.pop().unwrap_or_default())?;
             }
-            (Kind::Filters(agg, _), Partial::Slots(slots)) => self.filters(agg, planned, slots),
+            (Kind::Filters(agg, _), Partial::Slots(slots)) => {
+                out.push("buckets", self.filters(agg, planned, slots)?);
+            }
             (Kind::Metric(agg), Partial::Stats(stats)) => {
                 let print = |v: f64| print_millis(&Formats::default(), v);
                 let print = is_time_field(&agg.field).then_some(&print as &dyn Fn(f64) -> String);
-                Ok(stats.json(agg.metric, print))
+                stats.write(agg.metric, print, out);
             }
             (Kind::Percentiles(agg), Partial::Percentiles(mut sketch)) => {
                 sketch.finish();
-                Ok(percentiles(agg, |percent| sketch.percentile(percent)))
+                out.push("values", percentiles(agg, |percent| sketch.percentile(percent)));
             }
             (Kind::Cardinality(_), Partial::Distinct(distinct)) => {
-                let mut out = Map::new();
-                out.insert("value".into(), json!(distinct.count()));
-                Ok(out)
+                out.push("value", distinct.count());
             }
             // Partials are made from the plan, so their kinds agree.
-            _ => Ok(Map::new()),
+            _ => {}
         }
+        Ok(())
     }
 
-    /// A bucket: what `head` says, the count, and the nested answers.
+    /// Adds to a bucket's head its count and the nested answers.
     fn bucket(
         &mut self,
-        mut head: Map<String, Json>,
+        head: &mut Object,
         subs: &[Planned],
         bucket: Bucket,
-    ) -> Result<Map<String, Json>, QueryError> {
+    ) -> Result<(), QueryError> {
         self.take(1)?;
-        head.insert("doc_count".into(), json!(bucket.docs));
+        head.push("doc_count", bucket.docs);
         let partials = if bucket.subs.is_empty() { empty(subs) } else { bucket.subs };
-        head.append(&mut self.all(subs, partials)?);
-        Ok(head)
+        self.add_all(subs, partials, head)
     }
 
     fn terms(
@@ -132,27 +140,28 @@ impl Writer {
         agg: &TermsAgg,
         planned: &Planned,
         buckets: Vec<(Key, Bucket)>,
-    ) -> Result<Map<String, Json>, QueryError> {
+        out: &mut Object,
+    ) -> Result<(), QueryError> {
         let rest: u64 = buckets.iter().skip(agg.size).map(|(_, b)| b.docs).sum();
-        let mut list = Vec::new();
+        let mut list = Vec::with_capacity(buckets.len().min(agg.size));
         for (key, bucket) in buckets.into_iter().take(agg.size) {
-            let mut head = Map::new();
-            head.insert("key".into(), key.json());
+            let mut head = Object::with_capacity(2 + planned.subs.len());
+            head.push("key", key.json());
             let text = match key {
                 Key::Bool(v) => Some(v.to_string()),
                 Key::Time(ns) => Some(Timestamp(ns).rfc3339_millis()),
                 _ => None,
             };
             if let Some(text) = text {
-                head.insert("key_as_string".into(), text.into());
+                head.push("key_as_string", text);
             }
-            list.push(Json::Object(self.bucket(head, &planned.subs, bucket)?));
+            self.bucket(&mut head, &planned.subs, bucket)?;
+            list.push(Tree::Object(head));
         }
-        let mut out = Map::new();
-        out.insert("doc_count_error_upper_bound".into(), json!(0));
-        out.insert("sum_other_doc_count".into(), json!(rest));
-        out.insert("buckets".into(), Json::Array(list));
-        Ok(out)
+        out.push("doc_count_error_upper_bound", 0);
+        out.push("sum_other_doc_count", rest);
+        out.push("buckets", Tree::List(list));
+        Ok(())
     }
 
     fn dates(
@@ -160,7 +169,7 @@ impl Writer {
         plan: &DatePlan,
         planned: &Planned,
         buckets: HistogramBuckets,
-    ) -> Result<Map<String, Json>, QueryError> {
+    ) -> Result<Tree, QueryError> {
         let (agg, mut buckets) = (&plan.agg, buckets);
         let starts = date_starts(plan, &buckets, self.left)
             .ok_or_else(|| too_many_buckets(self.buckets_max))?;
@@ -171,10 +180,11 @@ impl Writer {
                 continue;
             }
             let text = plan.print(start);
-            let mut head = Map::new();
-            head.insert("key_as_string".into(), text.clone().into());
-            head.insert("key".into(), json!(Timestamp(start).millis()));
-            list.push((text, self.bucket(head, &planned.subs, bucket)?));
+            let mut head = Object::with_capacity(3 + planned.subs.len());
+            head.push("key_as_string", text.clone());
+            head.push("key", Timestamp(start).millis());
+            self.bucket(&mut head, &planned.subs, bucket)?;
+            list.push((text, head));
         }
         Ok(listed(list, agg.keyed))
     }
@@ -184,7 +194,7 @@ impl Writer {
         agg: &HistogramAgg,
         planned: &Planned,
         buckets: HistogramBuckets,
-    ) -> Result<Map<String, Json>, QueryError> {
+    ) -> Result<Tree, QueryError> {
         let mut buckets = buckets;
         let steps = histogram_steps(agg, &buckets, self.left)
             .ok_or_else(|| too_many_buckets(self.buckets_max))?;
@@ -195,9 +205,10 @@ impl Writer {
                 continue;
             }
             let key = at as f64 * agg.interval + agg.offset;
-            let mut head = Map::new();
-            head.insert("key".into(), json!(key));
-            list.push((json!(key).to_string(), self.bucket(head, &planned.subs, bucket)?));
+            let mut head = Object::with_capacity(2 + planned.subs.len());
+            head.push("key", key);
+            self.bucket(&mut head, &planned.subs, bucket)?;
+            list.push((json!(key).to_string(), head));
         }
         Ok(listed(list, agg.keyed))
     }
@@ -207,7 +218,7 @@ impl Writer {
         (agg, formats): (&RangeAgg, &Formats),
         planned: &Planned,
         slots: Vec<Bucket>,
-    ) -> Result<Map<String, Json>, QueryError> {
+    ) -> Result<Tree, QueryError> {
         let mut all: Vec<(&RangeBucket, Bucket)> = agg.ranges.iter().zip(slots).collect();
         // Elasticsearch orders ranges by their ends, whatever the request's order.
         let end = |v: Option<f64>, open: f64| v.unwrap_or(open);
@@ -219,26 +230,28 @@ impl Writer {
         let print = |v: f64| {
             if agg.date { print_millis(formats, v) } else { json!(v).to_string() }
         };
-        let mut list = Vec::new();
+        let mut list = Vec::with_capacity(all.len());
         for (range, bucket) in all {
             let text = |v: Option<f64>| v.map_or_else(|| "*".to_owned(), print);
             let name = match &range.key {
                 Some(key) => key.clone(),
                 None => format!("{}-{}", text(range.from), text(range.to)),
             };
-            let mut head = Map::new();
+            let mut head = Object::default();
             if !agg.keyed {
-                head.insert("key".into(), name.clone().into());
+                head.push("key", name.clone());
             }
-            for (end, value) in [("from", range.from), ("to", range.to)] {
+            let ends = [("from", "from_as_string", range.from), ("to", "to_as_string", range.to)];
+            for (end, as_string, value) in ends {
                 if let Some(value) = value {
-                    head.insert(end.into(), json!(value));
+                    head.push(end, value);
                     if agg.date {
-                        head.insert(format!("{end}_as_string"), print(value).into());
+                        head.push(as_string, print(value));
                     }
                 }
             }
-            list.push((name, self.bucket(head, &planned.subs, bucket)?));
+            self.bucket(&mut head, &planned.subs, bucket)?;
+            list.push((name, head));
         }
         Ok(listed(list, agg.keyed))
     }
@@ -248,36 +261,38 @@ impl Writer {
         agg: &FiltersAgg,
         planned: &Planned,
         slots: Vec<Bucket>,
-    ) -> Result<Map<String, Json>, QueryError> {
+    ) -> Result<Tree, QueryError> {
         let named = agg.filters.first().is_none_or(|(name, _)| name.is_some());
         let names = agg.filters.iter().map(|(name, _)| name.clone().unwrap_or_default());
         let mut list = Vec::new();
         for (name, bucket) in names.chain(agg.other.clone()).zip(slots) {
-            list.push((name, self.bucket(Map::new(), &planned.subs, bucket)?));
+            let mut body = Object::default();
+            self.bucket(&mut body, &planned.subs, bucket)?;
+            list.push((name, body));
         }
         Ok(listed(list, named))
     }
 }
 
 /// `buckets` as a list, or as an object by name.
-fn listed(list: Vec<(String, Map<String, Json>)>, keyed: bool) -> Map<String, Json> {
-    let buckets = if keyed {
-        Json::Object(list.into_iter().map(|(name, body)| (name, Json::Object(body))).collect())
-    } else {
-        Json::Array(list.into_iter().map(|(_, body)| Json::Object(body)).collect())
-    };
-    let mut out = Map::new();
-    out.insert("buckets".into(), buckets);
-    out
+fn listed(list: Vec<(String, Object)>, keyed: bool) -> Tree {
+    match keyed {
+        true => {
+            let members = list.into_iter().map(|(name, body)| (name.into(), body.into()));
+            Tree::Object(members.collect())
+        }
+        false => Tree::List(list.into_iter().map(|(_, body)| body.into()).collect()),
+    }
 }
 
 fn print_millis(formats: &Formats, millis: f64) -> String {
     formats.print(Timestamp((millis * 1e6) as i64), &TimeZone::UTC)
 }
 
-fn percentiles(agg: &PercentilesAgg, value: impl Fn(f64) -> Option<f64>) -> Map<String, Json> {
+/// The value of each percent, by name or as a list.
+fn percentiles(agg: &PercentilesAgg, value: impl Fn(f64) -> Option<f64>) -> Tree {
     let time = is_time_field(&agg.field);
-    let mut object = Map::new();
+    let mut object = Object::default();
     let mut list = Vec::new();
     for percent in &agg.percents {
         let value = value(*percent);
@@ -286,20 +301,17 @@ fn percentiles(agg: &PercentilesAgg, value: impl Fn(f64) -> Option<f64>) -> Map<
             let name = json!(percent).to_string();
             object.insert(name.clone(), json!(value));
             if let Some(text) = text {
-                object.insert(format!("{name}_as_string"), text.into());
+                object.insert(format!("{name}_as_string"), text);
             }
         } else {
-            let mut entry = Map::new();
-            entry.insert("key".into(), json!(percent));
-            entry.insert("value".into(), json!(value));
+            let mut entry = Object::with_capacity(3);
+            entry.push("key", json!(percent));
+            entry.push("value", json!(value));
             if let Some(text) = text {
-                entry.insert("value_as_string".into(), text.into());
+                entry.push("value_as_string", text);
             }
-            list.push(Json::Object(entry));
+            list.push(Tree::Object(entry));
         }
     }
-    let mut out = Map::new();
-    let values = if agg.keyed { Json::Object(object) } else { Json::Array(list) };
-    out.insert("values".into(), values);
-    out
+    if agg.keyed { Tree::Object(object) } else { Tree::List(list) }
 }

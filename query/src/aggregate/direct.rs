@@ -13,11 +13,13 @@ use super::cardinality::{Distinct, hash_text};
 use super::key::Key;
 use super::keyed::too_many_buckets;
 use super::partial::{Bucket, Partial};
+use super::sinks::{Sink, spread};
 use super::source::{Dict, FieldValues, Segment};
 use super::{DatePlan, Kind, Planned, collect, is_time_field};
-use crate::leaf::scan::BLOCK_ROWS;
+use crate::leaf::scan::{BLOCK_ROWS, for_each_block};
 use crate::leaf::{LeafError, SplitEval};
 use crate::plan::Node;
+use crate::request::TermsAgg;
 
 /// The largest dictionary that is counted anew for each bucket of time, in strings.
 const TERMS_MAX: usize = 4096;
@@ -45,6 +47,8 @@ pub(super) fn direct(
             let missing = agg.missing.as_ref().map(Key::of_json);
             of.terms(&dict, &counts, (u64::from(rows.count()), missing)).map(Some)
         }
+        Kind::Terms(agg) => of.terms_of_numbers(agg, &planned.subs),
+        Kind::Metric(_) | Kind::Percentiles(_) => of.numbers(planned),
         Kind::Cardinality(path) => of.cardinality(path),
         Kind::Date(plan) => of.date(plan, &planned.subs),
         _ => Ok(None),
@@ -170,28 +174,76 @@ impl Of<'_> {
         Ok(Some(Partial::Distinct(out)))
     }
 
-    /// Buckets of the records' own time: runs of rows, with nothing in them or `terms` of strings
-    /// with dictionaries.
+    /// Numbers of all rows.
+    fn numbers(&self, planned: &Planned) -> Result<Option<Partial>, LeafError> {
+        let Some(mut sink) = Sink::of(planned, self.eval, 1)? else { return Ok(None) };
+        let mut buckets = Vec::new();
+        for_each_block(self.rows, self.eval.run, |rows| {
+            buckets.resize(rows.len(), 0);
+            sink.add(rows, &buckets)
+        })?;
+        Ok(sink.finish().pop())
+    }
+
+    /// Buckets by ordinal, with numbers in each.
+    fn terms_of_numbers(
+        &self,
+        agg: &TermsAgg,
+        subs: &[Planned],
+    ) -> Result<Option<Partial>, LeafError> {
+        let dict = self.dict(&agg.field)?;
+        let Some(dict) = dict.filter(|d| d.dictionary.len() <= TERMS_MAX) else { return Ok(None) };
+        // The last bucket is of the rows without a value.
+        let without = dict.dictionary.len();
+        let Some(mut sinks) = self.sinks(subs, without + 1)? else { return Ok(None) };
+        let run = self.eval.run;
+        let mut docs = vec![0u64; without + 1];
+        let (mut ords, mut of_rows) = (Values::default(), Vec::new());
+        for_each_block(self.rows, run, |rows| {
+            ords.clear();
+            dict.column.ords(rows, &mut ords)?;
+            spread(rows, &ords, &mut of_rows);
+            for ord in &mut of_rows {
+                *ord = (*ord).min(without as u32);
+                docs[*ord as usize] += 1;
+            }
+            sinks.iter_mut().try_for_each(|sink| sink.add(rows, &of_rows))
+        })?;
+        let mut subs: Vec<_> = sinks.into_iter().map(|s| s.finish().into_iter()).collect();
+        let mut out: HashMap<Key, Bucket> = HashMap::new();
+        for (ord, docs) in docs.into_iter().enumerate() {
+            let subs = subs.iter_mut().filter_map(Iterator::next).collect();
+            let key = match ord == without {
+                true => agg.missing.as_ref().map(Key::of_json),
+                false => Some(Key::Str(dict.dictionary.get(ord as u32).into())),
+            };
+            if let Some(key) = key.filter(|_| docs > 0) {
+                run.charge(BUCKET_BYTES)?;
+                // The stand-in for no value can be a value as well.
+                out.entry(key).or_default().merge(Bucket { docs, subs });
+            }
+        }
+        Ok(Some(Partial::Keyed(out)))
+    }
+
+    /// Sinks for aggregations of numbers; `None` when one is of another kind.
+    fn sinks<'s>(
+        &'s self,
+        subs: &[Planned],
+        buckets: usize,
+    ) -> Result<Option<Vec<Sink<'s>>>, LeafError> {
+        subs.iter().map(|sub| Sink::of(sub, self.eval, buckets)).collect()
+    }
+
+    /// Buckets of the records' own time: runs of rows, with nothing in them, `terms` of strings
+    /// with dictionaries, or numbers.
     fn date(&self, plan: &DatePlan, subs: &[Planned]) -> Result<Option<Partial>, LeafError> {
         if !is_time_field(&plan.agg.field) || plan.agg.hard_bounds.is_some() {
             return Ok(None);
         }
-        let mut inner = Vec::with_capacity(subs.len());
-        for sub in subs {
-            let Kind::Terms(agg) = &sub.kind else { return Ok(None) };
-            let dict = match sub.subs.is_empty() {
-                true => self.dict(&agg.field)?,
-                false => None,
-            };
-            let Some(dict) = dict.filter(|d| d.dictionary.len() <= TERMS_MAX) else {
-                return Ok(None);
-            };
-            let counts = vec![0; dict.dictionary.len()];
-            inner.push((dict, agg.missing.as_ref().map(Key::of_json), counts));
-        }
-        let reader = self.eval.reader;
-        let run = self.eval.run;
-        let mut out: HashMap<Key, Bucket> = HashMap::new();
+        let Some(mut inner) = self.inner(subs)? else { return Ok(None) };
+        let (reader, run) = (self.eval.reader, self.eval.run);
+        let mut runs: Vec<(i64, Range<u32>)> = Vec::new();
         let mut next = self.rows.first_from(0);
         // Where the bucket before ended: most begin there, and need no look at a record's time.
         let mut border = None;
@@ -202,31 +254,104 @@ impl Of<'_> {
                 None => reader.timestamp(row)?.0,
             };
             let (from, to) = plan.rounding.bucket(at);
-            let range = TimeRange { from: Timestamp(at), to: Timestamp(to) };
-            let rows = reader.rows_in(range)?;
+            let rows = reader.rows_in(TimeRange { from: Timestamp(at), to: Timestamp(to) })?;
             if rows.end <= row && to < i64::MAX {
                 // None in this bucket: go on where the next record is.
                 continue;
             }
             let end = rows.end.max(row + 1);
-            let docs = u64::from(self.rows.count_in(row..end));
-            let mut partials = Vec::with_capacity(inner.len());
-            for (dict, missing, counts) in &mut inner {
-                counts.fill(0);
-                self.count_ords(&dict.column, row..end, counts)?;
-                partials.push(self.terms(dict, counts, (docs, missing.clone()))?);
-            }
-            // Where the clock was moved, two runs can begin at the same time.
-            out.entry(Key::Time(from)).or_default().merge(Bucket { docs, subs: partials });
             run.charge(BUCKET_BYTES)?;
-            if out.len() > run.buckets_max {
+            runs.push((from, row..end));
+            if runs.len() > run.buckets_max {
                 return Err(LeafError::Query(too_many_buckets(run.buckets_max)));
             }
             next = self.rows.first_from(end);
             border = Some(to);
         }
+        let mut nested = Vec::with_capacity(inner.len());
+        for inner in &mut inner {
+            nested.push(
+                match inner {
+                    Inner::Terms(dict, missing, counts) => {
+                        self.terms_of_runs(&runs, (dict, missing), counts)?
+                    }
+                    Inner::Numbers(sub) => self.numbers_of_runs(&runs, sub)?,
+                }
+                .into_iter(),
+            );
+        }
+        let mut out: HashMap<Key, Bucket> = HashMap::with_capacity(runs.len());
+        for (from, rows) in runs {
+            let docs = u64::from(self.rows.count_in(rows));
+            let subs = nested.iter_mut().filter_map(Iterator::next).collect();
+            // Where the clock was moved, two runs can begin at the same time.
+            out.entry(Key::Time(from)).or_default().merge(Bucket { docs, subs });
+        }
         Ok(Some(Partial::Keyed(out)))
     }
+
+    /// How each of the nested aggregations is counted; `None` when one has to be collected.
+    fn inner<'s>(&self, subs: &'s [Planned]) -> Result<Option<Vec<Inner<'s>>>, LeafError> {
+        let mut out = Vec::with_capacity(subs.len());
+        for sub in subs {
+            let Kind::Terms(agg) = &sub.kind else {
+                let Some(_) = Sink::of(sub, self.eval, 0)? else { return Ok(None) };
+                out.push(Inner::Numbers(sub));
+                continue;
+            };
+            let dict = if sub.subs.is_empty() { self.dict(&agg.field)? } else { None };
+            let Some(dict) = dict.filter(|d| d.dictionary.len() <= TERMS_MAX) else {
+                return Ok(None);
+            };
+            let counts = vec![0; dict.dictionary.len()];
+            out.push(Inner::Terms(dict, agg.missing.as_ref().map(Key::of_json), counts));
+        }
+        Ok(Some(out))
+    }
+
+    fn terms_of_runs(
+        &self,
+        runs: &[(i64, Range<u32>)],
+        (dict, missing): (&Dict, &Option<Key>),
+        counts: &mut [u64],
+    ) -> Result<Vec<Partial>, LeafError> {
+        let mut out = Vec::with_capacity(runs.len());
+        for (_, rows) in runs {
+            let docs = u64::from(self.rows.count_in(rows.clone()));
+            counts.fill(0);
+            self.count_ords(&dict.column, rows.clone(), counts)?;
+            out.push(self.terms(dict, counts, (docs, missing.clone()))?);
+        }
+        Ok(out)
+    }
+
+    fn numbers_of_runs(
+        &self,
+        runs: &[(i64, Range<u32>)],
+        sub: &Planned,
+    ) -> Result<Vec<Partial>, LeafError> {
+        let Some(mut sink) = Sink::of(sub, self.eval, runs.len())? else { return Ok(Vec::new()) };
+        let (mut bucket, mut buckets) = (0, Vec::new());
+        for_each_block(self.rows, self.eval.run, |rows| {
+            buckets.clear();
+            for row in rows {
+                while runs.get(bucket).is_some_and(|(_, rows)| rows.end <= *row) {
+                    bucket += 1;
+                }
+                buckets.push(bucket as u32);
+            }
+            sink.add(rows, &buckets)
+        })?;
+        Ok(sink.finish())
+    }
+}
+
+/// What is nested in buckets of time.
+enum Inner<'a> {
+    /// Strings with a dictionary: it, the key of no value, and its counts.
+    Terms(Dict, Option<Key>, Vec<u64>),
+    /// Numbers.
+    Numbers(&'a Planned),
 }
 
 /// Collects aggregations over rows of a split: what can be counted at once, and the rest.

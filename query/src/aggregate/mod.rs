@@ -12,6 +12,7 @@ mod keyed;
 pub mod partial;
 pub mod percentiles;
 mod rounding;
+mod sinks;
 mod slots;
 pub mod source;
 pub mod stats;

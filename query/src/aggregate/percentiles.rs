@@ -4,7 +4,7 @@
 //! at most a thousandth of its values wide, and adding up bins has no order.
 
 /// Up to so many values are kept as they are.
-const EXACT_VALUES_MAX: usize = 50_000;
+const EXACT_VALUES_MAX: usize = 4096;
 /// Bits of the fraction that tell bins apart.
 const FRACTION_BITS: u32 = 10;
 /// Bins of one sign and exponent.

@@ -1,8 +1,9 @@
 //! How many, how much, between what? Count, sum, extremes and squares of numbers.
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::json;
 
 use crate::request::Metric;
+use crate::tree::Object;
 
 /// A sum that carries what doubles round away, so that the order of adding does not show.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -124,39 +125,37 @@ impl Stats {
         })
     }
 
-    /// The answer; `print` writes a number as a time when the field is one.
-    pub fn json(&self, metric: Metric, print: Option<&dyn Fn(f64) -> String>) -> Map<String, Json> {
-        let mut out = Map::new();
+    /// Writes the answer; `print` writes a number as a time when the field is one.
+    pub fn write(&self, metric: Metric, print: Option<&dyn Fn(f64) -> String>, out: &mut Object) {
         match metric {
             Metric::ValueCount => {
-                out.insert("value".into(), json!(self.count));
+                out.push("value", self.count);
             }
             Metric::Min | Metric::Max | Metric::Avg | Metric::Sum => {
                 let value = self.value(metric);
-                out.insert("value".into(), json!(value));
+                out.push("value", json!(value));
                 if let (Some(print), Some(value)) = (print, value) {
-                    out.insert("value_as_string".into(), print(value).into());
+                    out.push("value_as_string", print(value));
                 }
             }
             Metric::Stats | Metric::ExtendedStats => {
-                out.insert("count".into(), json!(self.count));
+                out.push("count", self.count);
                 for name in ["min", "max", "avg", "sum"] {
-                    out.insert(name.into(), json!(self.property(name)));
+                    out.push(name, json!(self.property(name)));
                 }
                 if metric == Metric::ExtendedStats {
-                    self.extended(&mut out);
+                    self.extended(out);
                 }
                 for name in ["min", "max", "avg", "sum"] {
                     if let (Some(print), Some(value)) = (print, self.property(name)) {
-                        out.insert(format!("{name}_as_string"), print(value).into());
+                        out.push(format!("{name}_as_string"), print(value));
                     }
                 }
             }
         }
-        out
     }
 
-    fn extended(&self, out: &mut Map<String, Json>) {
+    fn extended(&self, out: &mut Object) {
         for name in [
             "sum_of_squares",
             "variance",
@@ -166,7 +165,7 @@ impl Stats {
             "std_deviation_population",
             "std_deviation_sampling",
         ] {
-            out.insert(name.into(), json!(self.property(name)));
+            out.push(name, json!(self.property(name)));
         }
         let bounds = json!({
             "upper": self.bound(2.0, false),
@@ -176,6 +175,6 @@ impl Stats {
             "upper_sampling": self.bound(2.0, true),
             "lower_sampling": self.bound(-2.0, true),
         });
-        out.insert("std_deviation_bounds".into(), bounds);
+        out.push("std_deviation_bounds", bounds);
     }
 }

@@ -9,6 +9,7 @@ use super::error::ApiError;
 use super::filter::filter_source;
 use crate::answer::{Hit, Relation, SearchAnswer, Shards};
 use crate::request::SourceFilter;
+use crate::tree::Object;
 
 /// What of an answer is shown, and how.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +34,7 @@ struct Body<'a> {
     _shards: Json,
     hits: Hits<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    aggregations: Option<&'a Map<String, Json>>,
+    aggregations: Option<&'a Object>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
 }

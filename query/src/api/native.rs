@@ -138,7 +138,7 @@ async fn span(api: &Api, request: &SearchRequest) -> Result<Option<(i64, i64)>, 
         vec![("from".to_owned(), edge(Metric::Min)), ("to".to_owned(), edge(Metric::Max))];
     let answer = api.searcher.search(&api.tenant(), request).await?;
     hits::check_shards(&answer.shards, true)?;
-    let aggs = answer.aggregations.unwrap_or_default();
+    let aggs = answer.aggregations.unwrap_or_default().into_json();
     let ms = |name: &str| aggs.get(name)?.get("value")?.as_f64().map(|ms| ms as i64);
     let ns = |ms: i64| Timestamp::from_millis(ms).0;
     Ok(ms("from").zip(ms("to")).map(|(from, to)| (ns(from), ns(to).saturating_add(1))))
@@ -184,7 +184,7 @@ pub(super) async fn histogram(api: Api, call: Call) -> Result<Response, ApiError
     request.aggs = vec![("t".to_owned(), Agg { kind, aggs: by, meta: None })];
     let answer = api.searcher.search(&api.tenant(), request).await?;
     hits::check_shards(&answer.shards, true)?;
-    let found = answer.aggregations.unwrap_or_default();
+    let found = answer.aggregations.unwrap_or_default().into_json();
     let list = found.get("t").and_then(|t| t.get("buckets")).and_then(Json::as_array);
     let list: Vec<Json> = list.into_iter().flatten().map(bucket).collect();
     let total = answer.total.map_or(0, |t| t.value);

@@ -120,28 +120,63 @@ pub fn execute(
         Some(false) => splits.sort_by_key(|(_, s)| s.meta().time.from),
         _ => splits.sort_by_key(|(_, s)| std::cmp::Reverse(s.meta().time.to)),
     }
-    for wave in splits.chunks(pool.current_num_threads().max(1)) {
-        if merged.timed_out {
-            break;
-        }
-        let counted = task.aggs.is_empty() && task.count_is_enough(merged.count);
-        let wave: Vec<(u32, &Split, bool)> = wave
-            .iter()
-            .map(|(at, split)| (*at, *split, improves(task, &merged, split)))
-            .filter(|(_, _, improves)| *improves || !counted)
-            .collect();
-        merged.partly |= counted;
-        let found = merged.count;
-        let search = |(at, split, hits): &(u32, &Split, bool)| {
-            let share = Share { wanted: if *hits { task.wanted } else { 0 }, found };
-            search_split(task, snapshot, (*at, split), share, run)
+    let threads = pool.current_num_threads().max(1);
+    let all_counts = !task.aggs.is_empty() || task.total == TrackTotal::All;
+    let mut items: Vec<Item<'_>> = Vec::with_capacity(splits.len());
+    for (position, split) in splits {
+        let parts = match all_counts {
+            true => (split.meta().docs / PART_ROWS).clamp(1, threads as u64) as u32,
+            false => 1,
         };
-        let parts: Vec<_> = pool.install(|| wave.par_iter().map(search).collect());
-        for (part, (_, split, _)) in parts.into_iter().zip(wave) {
-            take(&mut merged, task, part, split.meta().id.as_str())?;
-        }
+        items.extend((0..parts).map(|part| Item { position, split, part: (part, parts) }));
+    }
+    let mut rest = items.as_slice();
+    while !rest.is_empty() && !merged.timed_out {
+        // Where everything counts, the first hits found only spare the others the search for hits.
+        let at_once = all_counts && (task.wanted == 0 || rest.len() < items.len());
+        let (wave, later) =
+            rest.split_at(if at_once { rest.len() } else { threads.min(rest.len()) });
+        rest = later;
+        search_wave(task, (snapshot, wave), &mut merged, (run, pool))?;
     }
     Ok(merged)
+}
+
+/// A split, or a part of it: number and count.
+#[derive(Clone, Copy)]
+struct Item<'a> {
+    position: u32,
+    split: &'a Split,
+    part: (u32, u32),
+}
+
+/// Parts of a split have so many rows at least: what is planned for a split is planned for each.
+const PART_ROWS: u64 = if cfg!(test) { 16 } else { 1 << 17 };
+
+fn search_wave(
+    task: &Task,
+    (snapshot, wave): (&Snapshot, &[Item<'_>]),
+    merged: &mut Merged,
+    (run, pool): (&Run, &ThreadPool),
+) -> Result<(), QueryError> {
+    let counted = task.aggs.is_empty() && task.count_is_enough(merged.count);
+    let wave: Vec<(Item<'_>, bool)> = wave
+        .iter()
+        .map(|item| (*item, improves(task, merged, item.split)))
+        .filter(|(_, improves)| *improves || !counted)
+        .collect();
+    merged.partly |= counted;
+    let found = merged.count;
+    let search = |(item, hits): &(Item<'_>, bool)| {
+        let wanted = if *hits { task.wanted } else { 0 };
+        let share = Share { wanted, found, part: item.part };
+        search_split(task, snapshot, (item.position, item.split), share, run)
+    };
+    let parts: Vec<_> = pool.install(|| wave.par_iter().with_max_len(1).map(search).collect());
+    for (part, (item, _)) in parts.into_iter().zip(wave) {
+        take(merged, task, part, item.split.meta().id.as_str())?;
+    }
+    Ok(())
 }
 
 /// Whether a split can have one of the wanted hits.

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use index::read::{RowSet, Snapshot, Split};
+use index::read::{RowSet, Snapshot, Split, SplitReader};
 
 use super::execute::{Task, segment_answer};
 use super::top::top;
@@ -23,6 +23,8 @@ pub struct Share {
     pub wanted: usize,
     /// Matching records found before.
     pub found: u64,
+    /// Which part of the rows, and of how many: (0, 1) for all.
+    pub part: (u32, u32),
 }
 
 /// Searches the split at a position of the snapshot.
@@ -41,22 +43,46 @@ pub fn search_split(
     let memo = Memo::default();
     let text_fields = &snapshot.text_fields;
     let eval = SplitEval { reader: &reader, text_fields, run, memo: &memo };
-    let within = RowSet::range(reader.docs(), reader.rows_in(task.time)?);
+    let mut within = RowSet::range(reader.docs(), reader.rows_in(task.time)?);
     if within.is_empty() {
         return Ok(SegmentAnswer::default());
     }
     let by_steps = task.aggs.is_empty() && (share.wanted == 0 || task.order.by_time().is_some());
     let known = if by_steps { known_count(task, &eval, &within)? } else { None };
     if let (Some(count), 0) = (known, share.wanted) {
+        let count = if share.part.0 == 0 { count } else { 0 };
         return Ok(SegmentAnswer { count, ..SegmentAnswer::default() });
+    }
+    let steps = by_steps && (known.is_some() || task.total != TrackTotal::All);
+    if share.part.1 > 1 {
+        if steps && share.part.0 > 0 {
+            // The first part answers for all.
+            return Ok(SegmentAnswer::default());
+        }
+        if !steps {
+            within.and(&RowSet::range(reader.docs(), part_of(share.part, &reader)));
+        }
+        if within.is_empty() {
+            return Ok(SegmentAnswer::default());
+        }
     }
     let (fields, nodes) = task.reads();
     eval.prefetch((&nodes, &task.indexes), &fields, &within)?;
-    if by_steps && (known.is_some() || task.total != TrackTotal::All) {
+    if steps {
         return Steps { task, eval, position, share, known }.search(&within);
     }
     let rows = eval.matching_of(&task.node, &task.indexes, &within)?;
     segment_answer(task, (Segment::Split(eval), position), &rows, share.wanted)
+}
+
+/// The rows of a part: whole groups, about the same number in each part.
+fn part_of((number, parts): (u32, u32), reader: &SplitReader) -> Range<u32> {
+    let groups = reader.groups();
+    let border = |part: u32| {
+        let group = (groups.len() as u64 * u64::from(part)).div_ceil(u64::from(parts));
+        groups.get(group as usize).map_or(reader.docs(), |rows| rows.start)
+    };
+    border(number)..border(number + 1)
 }
 
 impl Task {

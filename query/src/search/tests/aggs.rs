@@ -430,7 +430,7 @@ proptest! {
         let want = Json::Object(naive_all(&aggs, &matching(small(), &query)));
         let request = SearchRequest { query, size: 0, aggs, ..SearchRequest::default() };
         for (layout, snapshot) in small().snapshots.iter().enumerate() {
-            let got = answer(snapshot, &request).unwrap().aggregations.unwrap();
+            let got = answer(snapshot, &request).unwrap().aggregations.unwrap().into_json();
             let got = Json::Object(got);
             prop_assert!(same(&got, &want), "layout {layout}\n got {got:#}\nwant {want:#}");
         }
@@ -455,7 +455,7 @@ proptest! {
         let want = Json::Object(naive_all(&aggs, &matching(large(), &query)));
         let request = SearchRequest { query, size: 0, aggs, ..SearchRequest::default() };
         for (layout, snapshot) in large().snapshots.iter().enumerate() {
-            let got = Json::Object(answer(snapshot, &request).unwrap().aggregations.unwrap());
+            let got = Json::Object(answer(snapshot, &request).unwrap().aggregations.unwrap().into_json());
             prop_assert!(same(&got, &want), "layout {layout}\n got {got:#}\nwant {want:#}");
         }
     }
@@ -528,7 +528,7 @@ fn ask(kind: AggKind, aggs: Vec<(String, Agg)>) -> Vec<Result<Json, crate::error
     small()
         .snapshots
         .iter()
-        .map(|s| answer(s, &request).map(|a| get(a.aggregations.unwrap())))
+        .map(|s| answer(s, &request).map(|a| get(a.aggregations.unwrap().into_json())))
         .collect()
 }
 
@@ -684,7 +684,8 @@ fn extended_stats_and_meta_are_complete() {
         ..SearchRequest::default()
     };
     for snapshot in &small().snapshots {
-        let got = Json::Object(answer(snapshot, &request).unwrap().aggregations.unwrap());
+        let got =
+            Json::Object(answer(snapshot, &request).unwrap().aggregations.unwrap().into_json());
         let got = &got["e"];
         assert_eq!(got["meta"]["color"], "blue");
         let near =
