@@ -1,74 +1,115 @@
-//! How fast, and how small, does a roll become a split?
+//! How fast do rolls become splits, texts templates, and small splits large ones?
 
+mod shared;
+
+use std::path::Path;
 use std::sync::Arc;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use index::build::{Row, SplitBuilder, SplitSpec};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use index::build::BuiltSplit;
+use index::merge::merge;
+use index::publish::Builder;
+use index::read::chunks::ChunkCache;
+use index::read::object::MappedObject;
+use index::read::{SplitMeta, SplitReader};
 use index::settings::test_settings;
-use model::batch::{Batch, BatchBuilder};
-use model::id::{IndexName, RecordSeq, SplitId, Tenant};
-use model::time::Timestamp;
+use model::batch::Batch;
+use model::id::NodeId;
+use platform::clock::ManualClock;
+use platform::disk::Mapped;
+use platform::rng::SeededRng;
+use shared::{access, batch, roll};
 
 const DOCS: u64 = 20_000;
+const NODE: NodeId = NodeId(1);
 
-/// Access lines and application lines in the shape that a shipper sends.
-fn batch() -> Arc<Batch> {
-    let mut builder = BatchBuilder::new(Tenant::default(), None, Timestamp(0));
-    let index = IndexName::new("logs");
-    let mut state = 1u64;
-    let mut dice = |below: u64| {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
+fn build_all(dir: &Path, seed: u64, batch: &Arc<Batch>) -> Vec<BuiltSplit> {
+    let (settings, clock, rng) = (test_settings(), ManualClock::at(0), SeededRng::new(seed));
+    let builder = Builder {
+        settings: &settings,
+        staging: dir,
+        threads: 1,
+        node: NODE,
+        clock: &clock,
+        rng: &rng,
     };
-    for n in 0..DOCS {
-        let (status, bytes, ms) =
-            ([200, 201, 404, 503][dice(4) as usize], dice(60_000), dice(5000));
-        let (a, b, pod, trace) = (dice(256), dice(256), dice(40), dice(u64::MAX));
-        let time = Timestamp::from_millis(1_795_262_400_000 + n as i64).rfc3339();
-        let source = format!(
-            r#"{{"@timestamp":"{time}","message":"10.1.{a}.{b} - - \"GET /api/v1/orders/{bytes} HTTP/1.1\" {status} {bytes} took {ms} ms","service":{{"name":"orders"}},"http":{{"response":{{"status_code":{status},"body":{{"bytes":{bytes}}}}}}},"log":{{"level":"info"}},"kubernetes":{{"namespace":"prod","pod":{{"name":"orders-{pod}"}}}},"trace":{{"id":"{trace:016x}{n:016x}"}}}}"#
-        );
-        builder.push(&index, None, source.as_bytes()).expect("a document");
-    }
-    Arc::new(builder.finish())
+    builder.build(&roll(batch)).expect("splits")
 }
 
-fn build(c: &mut Criterion) {
-    let batch = batch();
-    let settings = test_settings();
+/// One roll of a batch to splits, which are removed again.
+fn build_of(c: &mut Criterion, name: &str, batch: &Arc<Batch>) {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let mut number = 0;
     let mut group = c.benchmark_group("build");
     group.sample_size(10);
     group.throughput(Throughput::Bytes(batch.raw_bytes()));
-    group.bench_function("roll to split", |b| {
+    group.bench_function(name, |b| {
         b.iter(|| {
-            number += 1;
-            let spec = SplitSpec {
-                id: SplitId::new(format!("B{number}")),
-                tenant: Tenant::default(),
-                bucket: Timestamp(0),
-                created: Timestamp(0),
-                merges: 0,
-                origin: index::read::Origin::default(),
-            };
-            let mut builder =
-                SplitBuilder::create(spec, dir.path(), &settings).expect("a new file");
-            let map = builder.map(&batch);
-            for record in 0..batch.records().len() {
-                let timestamp = batch.records()[record].timestamp;
-                let seq = RecordSeq(record as u64);
-                let row = Row { batch: &batch, record, timestamp, seq, id: None, map: &map };
-                builder.push(&row).expect("a row");
-            }
-            let built = builder.finish().expect("a split");
-            std::fs::remove_file(&built.path).expect("the file");
-            built.meta.object_bytes
+            let built = build_all(dir.path(), 1, batch);
+            built.iter().for_each(|b| std::fs::remove_file(&b.path).expect("the file"));
+            built.len()
         });
     });
     group.finish();
 }
 
-criterion_group!(benches, build);
+fn build(c: &mut Criterion) {
+    build_of(c, "roll to split", &batch(0, DOCS, access));
+}
+
+fn template(c: &mut Criterion) {
+    let line = |n: u64| {
+        let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let verb = ["accepted", "refused", "closed", "retried"][(mixed % 4) as usize];
+        format!(
+            r#"{{"message":"connection {n} from 10.2.{}.{} {verb} after {} ms, user=user-{} session={mixed:08x}"}}"#,
+            mixed % 256,
+            n % 256,
+            mixed % 5000,
+            n % 997,
+        )
+    };
+    build_of(c, "texts to templates and slots", &batch(0, DOCS, line));
+}
+
+fn open(built: &BuiltSplit) -> (SplitMeta, Arc<SplitReader>) {
+    let id = built.meta.id.clone();
+    let object = MappedObject::new(id.clone(), Mapped::open(&built.path).expect("the file"));
+    let chunks = Arc::new(ChunkCache::new(48 << 20));
+    let reader = SplitReader::open(id, NODE, Arc::new(object), chunks).expect("a split");
+    (built.meta.clone(), Arc::new(reader))
+}
+
+fn merging(c: &mut Criterion) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let batches: Vec<Arc<Batch>> = (0..8).map(|n| batch(n * DOCS, DOCS, access)).collect();
+    let raw: u64 = batches.iter().map(|b| b.raw_bytes()).sum();
+    let built: Vec<BuiltSplit> =
+        (2u64..).zip(&batches).flat_map(|(seed, b)| build_all(dir.path(), seed, b)).collect();
+    let (settings, clock, rng) = (test_settings(), ManualClock::at(0), SeededRng::new(99));
+    let builder = Builder {
+        settings: &settings,
+        staging: dir.path(),
+        threads: 1,
+        node: NODE,
+        clock: &clock,
+        rng: &rng,
+    };
+    let mut group = c.benchmark_group("merge");
+    group.sample_size(10);
+    group.throughput(Throughput::Bytes(raw));
+    group.bench_function("8 splits to 1", |b| {
+        b.iter_batched(
+            || built.iter().map(open).collect::<Vec<_>>(),
+            |inputs| {
+                let merged = merge(&builder, &inputs, &|| false).expect("a split");
+                std::fs::remove_file(&merged.path).expect("the file");
+                merged.meta.object_bytes
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, build, template, merging);
 criterion_main!(benches);

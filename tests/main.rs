@@ -5,6 +5,7 @@ mod bad_input;
 mod crash;
 mod disk_full;
 mod fuzz_corpus;
+mod indices;
 mod loghub;
 mod shipper_rotation;
 mod sim;

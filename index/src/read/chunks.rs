@@ -69,6 +69,28 @@ impl Decoded {
     }
 }
 
+/// One decoded value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Scalar {
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Ord(u32),
+}
+
+impl Decoded {
+    /// One of the values, of those that are no texts.
+    pub(crate) fn one(&self, at: usize) -> Option<Scalar> {
+        match self {
+            Decoded::Ints(list) => list.get(at).copied().map(Scalar::Int),
+            Decoded::Floats(list) => list.get(at).copied().map(Scalar::Float),
+            Decoded::Bools(list) => list.get(at).copied().map(Scalar::Bool),
+            Decoded::Ords(list) => (at < list.len()).then(|| Scalar::Ord(list.get(at))),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct ByBytes;
 
@@ -123,6 +145,11 @@ impl ChunkCache {
         decode: impl FnOnce() -> Result<Decoded, E>,
     ) -> Result<Decoded, E> {
         self.cache.get_or_insert_with(&(reader, part), decode)
+    }
+
+    /// The part, if it is there.
+    pub(crate) fn peek(&self, reader: u64, part: Part) -> Option<Decoded> {
+        self.cache.get(&(reader, part))
     }
 
     /// Forgets the parts of a reader.

@@ -116,7 +116,7 @@ impl Column {
 
     /// Whether every row has exactly one value.
     pub fn is_full(&self) -> bool {
-        self.core.shapes.counts(self.number).iter().all(|count| *count == 1)
+        self.core.is_full(self.number)
     }
 
     /// Whether no row has more than one value.

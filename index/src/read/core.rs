@@ -1,17 +1,19 @@
 //! How are the parts of an object found, checked and decoded? Shared by a reader and its columns.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use bytes::Bytes;
 use model::id::SplitId;
 
 use super::ReadError;
-use super::chunks::{ChunkCache, Decoded, Part};
+use super::chunks::{ChunkCache, Decoded, Part, Scalar};
 use super::dictionary::{Dictionary, Templates};
 use super::object::ObjectBytes;
 use super::positions::Positions;
 use crate::split::codec::{
-    FRAME_BYTES_MAX, Ords, take_bytes, take_ints, take_number, take_ords, take_up_to,
+    FRAME_BYTES_MAX, Ords, take_bytes, take_ints, take_number, take_ords, take_up_to, take_value,
+    unpack,
 };
 use crate::split::shape::{Part as ShapePart, parts};
 use crate::split::text::{Frame, Order, TextChunk};
@@ -26,6 +28,8 @@ pub(crate) struct Core {
     pub(crate) shapes: Shapes,
     cache: Arc<ChunkCache>,
     number: u64,
+    /// Whose filter was checked, by group.
+    checked: Box<[AtomicBool]>,
 }
 
 /// A shape of documents.
@@ -124,7 +128,9 @@ impl Core {
             footer,
             cache,
             number,
+            checked: Box::default(),
         };
+        core.checked = core.footer.groups.iter().map(|_| AtomicBool::new(false)).collect();
         let shapes = core.packed("shapes", &core.footer.shapes)?;
         core.shapes = Shapes::read(&shapes, &core.footer)
             .ok_or_else(|| core.bad_at("shapes", &core.footer.shapes))?;
@@ -151,12 +157,27 @@ impl Core {
         Ok(bytes)
     }
 
+    /// The filter of a group. It is asked for every needle, and checked once.
+    pub(crate) fn filter(&self, group: u32) -> Result<Bytes, ReadError> {
+        let place = self.group(group)?.filter;
+        match self.checked.get(group as usize) {
+            Some(checked) if checked.load(Relaxed) && place.bytes > 0 => {
+                self.object.read(place.range())
+            }
+            checked => {
+                let bytes = self.bytes("filter", &place)?;
+                checked.into_iter().for_each(|checked| checked.store(true, Relaxed));
+                Ok(bytes)
+            }
+        }
+    }
+
     /// The content of a compressed part.
     pub(crate) fn packed(&self, what: &str, place: &Place) -> Result<Vec<u8>, ReadError> {
         let bytes = self.bytes(what, place)?;
         let mut rest = &bytes[..];
         let raw = take_up_to(&mut rest, FRAME_BYTES_MAX * 4);
-        let out = raw.and_then(|raw| zstd::bulk::decompress(rest, raw).ok());
+        let out = raw.and_then(|raw| unpack(rest, raw));
         out.ok_or_else(|| self.bad_at(what, place))
     }
 
@@ -242,10 +263,10 @@ impl Core {
         column: u32,
         group: u32,
     ) -> Result<Option<Arc<Positions>>, ReadError> {
-        let counts = self.shapes.counts(column);
-        if counts.iter().all(|count| *count == 1) {
+        if self.is_full(column) {
             return Ok(None);
         }
+        let counts = self.shapes.counts(column);
         let signature = self.shapes.of_column[column as usize];
         let found = self.part(Part::Positions(signature, group), || {
             let shapes = self.row_shapes(group)?;
@@ -255,6 +276,11 @@ impl Core {
             Decoded::Positions(positions) => Ok(Some(positions)),
             _ => Err(self.bad("a cached part is of another kind")),
         }
+    }
+
+    /// Whether each row has one value of the column.
+    pub(crate) fn is_full(&self, column: u32) -> bool {
+        self.shapes.counts(column).iter().all(|count| *count == 1)
     }
 
     /// How many values of the column a group has.
@@ -334,8 +360,65 @@ impl Core {
         decoded.ok_or_else(|| self.bad_at(&what(), &place))
     }
 
-    /// A frame of texts.
-    pub(crate) fn frame(
+    /// One number or ordinal of a column in a group, without decoding the others; `None` for
+    /// columns of texts.
+    pub(crate) fn number_at(
+        &self,
+        column: u32,
+        group: u32,
+        at: usize,
+    ) -> Result<Option<Scalar>, ReadError> {
+        let info = self.column(column);
+        let lacking = || self.bad(format!("column {column} of group {group} lacks value {at}"));
+        if let Some(found) = self.cache.peek(self.number, Part::Values(column, group)) {
+            return found.one(at).ok_or_else(lacking).map(Some);
+        }
+        match info.encoding {
+            Encoding::Text | Encoding::Hex => return Ok(None),
+            Encoding::Derived => {
+                let leader = info.leader.unwrap_or_default();
+                let lead = self.number_at(leader, group, at)?;
+                let Some(Scalar::Ord(lead)) = lead else { return Err(lacking()) };
+                let ord = self.derivation(column)?.get(lead as usize).copied();
+                let ord = ord.filter(|ord| *ord != u32::MAX).unwrap_or(0);
+                return Ok(Some(Scalar::Ord(ord)));
+            }
+            Encoding::Dict if info.terms <= 1 => return Ok(Some(Scalar::Ord(0))),
+            _ => {}
+        }
+        let place = self.place(column, group)?.ok_or_else(lacking)?;
+        let bytes = self.bytes(&format!("column {column} of group {group}"), &place)?;
+        let value = take_value(&bytes, at).ok_or_else(lacking)?;
+        let found = match info.encoding {
+            Encoding::Int => Some(Scalar::Int(value)),
+            Encoding::Float => Some(Scalar::Float(f64::from_bits(value as u64))),
+            Encoding::Bool => (0..2).contains(&value).then_some(Scalar::Bool(value == 1)),
+            _ => u32::try_from(value).ok().filter(|ord| *ord < info.terms).map(Scalar::Ord),
+        };
+        found.ok_or_else(lacking).map(Some)
+    }
+
+    /// Where the values of one row of a group begin, without sorting out those of the others.
+    pub(crate) fn first_value(
+        &self,
+        column: u32,
+        group: u32,
+        row: u32,
+    ) -> Result<usize, ReadError> {
+        if self.is_full(column) {
+            return Ok(row as usize);
+        }
+        let counts = self.shapes.counts(column);
+        let signature = self.shapes.of_column[column as usize];
+        let found = self.cache.peek(self.number, Part::Positions(signature, group));
+        if let Some(Decoded::Positions(positions)) = found {
+            return Ok(positions.before(row));
+        }
+        Ok(self.row_shapes(group)?.sum_before(row as usize, counts))
+    }
+
+    /// Half of a frame of texts.
+    pub(crate) fn half(
         &self,
         (column, group): (u32, u32),
         at: usize,

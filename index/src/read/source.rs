@@ -7,24 +7,30 @@ use model::record::Value;
 use model::time::Timestamp;
 
 use super::ReadError;
-use super::chunks::Decoded;
-use super::column::{Dictionary, Places};
+use super::chunks::{Decoded, Scalar};
+use super::column::{ColumnKind, Dictionary, Places};
 use super::core::Shape;
 use super::reader::SplitReader;
 use super::text::GroupTexts;
 use crate::split::shape::{LITERAL, Part, push_time, push_value};
 
+/// Of so many rows of a group the values are read one by one, without decoding those of the others.
+const FEW_ROWS: usize = 4;
+
 /// The columns of a group that were opened.
 struct GroupValues<'a> {
     reader: &'a SplitReader,
     group: u32,
+    few: bool,
     columns: HashMap<u32, OpenColumn>,
     text: Vec<u8>,
 }
 
 struct OpenColumn {
-    places: Places,
-    values: Decoded,
+    /// Not of few rows.
+    places: Option<Places>,
+    /// Not of few rows, and not of texts.
+    values: Option<Decoded>,
     dictionary: Option<Arc<Dictionary>>,
     texts: Option<GroupTexts>,
 }
@@ -38,20 +44,18 @@ impl SplitReader {
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_unstable_by_key(|at| rows[*at]);
         let mut out = vec![String::new(); rows.len()];
-        let mut open: Option<GroupValues<'_>> = None;
-        for at in order {
-            let row = rows[at];
-            let (group, _) = self.core().place_of(row);
-            if open.as_ref().is_none_or(|o| o.group != group) {
-                open = None;
-            }
-            let values = open.get_or_insert_with(|| GroupValues {
+        let group_of = |at: usize| self.core().place_of(rows[at]).0;
+        for of_group in order.chunk_by(|a, b| group_of(*a) == group_of(*b)) {
+            let mut values = GroupValues {
                 reader: self,
-                group,
+                group: group_of(of_group[0]),
+                few: of_group.len() <= FEW_ROWS,
                 columns: HashMap::new(),
                 text: Vec::new(),
-            });
-            out[at] = values.source(row)?;
+            };
+            for at in of_group {
+                out[*at] = values.source(rows[*at])?;
+            }
         }
         Ok(out)
     }
@@ -104,20 +108,27 @@ impl GroupValues<'_> {
         let core = self.reader.core();
         let lacking = || core.bad(format!("column {column} lacks a value of row {row}"));
         let open = self.columns.get(&column).ok_or_else(lacking)?;
-        let at = open.places.of(row).start + place as usize;
-        let value = match &open.values {
-            Decoded::Ints(list) => Value::Int(*list.get(at).ok_or_else(lacking)?),
-            Decoded::Floats(list) => Value::Float(*list.get(at).ok_or_else(lacking)?),
-            Decoded::Bools(list) => Value::Bool(*list.get(at).ok_or_else(lacking)?),
-            Decoded::Ords(list) if at < list.len() => {
-                let dictionary = open.dictionary.as_ref().ok_or_else(lacking)?;
-                Value::Str(dictionary.get(list.get(at)))
+        let first = match &open.places {
+            Some(places) => places.of(row).start,
+            None => core.first_value(column, self.group, row)?,
+        };
+        let at = first + place as usize;
+        let value = match (&open.texts, &open.values) {
+            (Some(texts), _) => Value::Str(texts.text(at, &mut self.text)?),
+            (None, values) => {
+                let found = match values {
+                    Some(values) => values.one(at),
+                    None => core.number_at(column, self.group, at)?,
+                };
+                match found.ok_or_else(lacking)? {
+                    Scalar::Int(v) => Value::Int(v),
+                    Scalar::Float(v) => Value::Float(v),
+                    Scalar::Bool(v) => Value::Bool(v),
+                    Scalar::Ord(ord) => {
+                        Value::Str(open.dictionary.as_ref().ok_or_else(lacking)?.get(ord))
+                    }
+                }
             }
-            Decoded::Text(_) | Decoded::Hex(..) => {
-                let texts = open.texts.as_ref().ok_or_else(lacking)?;
-                Value::Str(texts.text(at, &mut self.text)?)
-            }
-            _ => return Err(lacking()),
         };
         match value {
             Value::Str(text) if plain => out.push_str(text),
@@ -129,18 +140,22 @@ impl GroupValues<'_> {
     fn open(&self, number: u32) -> Result<OpenColumn, ReadError> {
         let core = self.reader.core();
         let column = self.reader.column(number);
-        let places = match core.positions(number, self.group)? {
-            None => Places::Full,
-            Some(positions) => Places::Some(positions),
-        };
-        let values = core.values(number, self.group)?;
-        let dictionary = match values {
-            Decoded::Ords(_) => Some(core.dictionary(number)?),
+        let texts = match column.kind() {
+            ColumnKind::Text => Some(column.group_texts(self.group)?),
             _ => None,
         };
-        let texts = match values {
-            Decoded::Text(_) | Decoded::Hex(..) => Some(column.group_texts(self.group)?),
+        let dictionary = match column.kind() {
+            ColumnKind::Dict => Some(core.dictionary(number)?),
             _ => None,
+        };
+        let places = match (self.few, core.is_full(number)) {
+            (true, _) => None,
+            (false, true) => Some(Places::Full),
+            (false, false) => core.positions(number, self.group)?.map(Places::Some),
+        };
+        let values = match self.few || texts.is_some() {
+            true => None,
+            false => Some(core.values(number, self.group)?),
         };
         Ok(OpenColumn { places, values, dictionary, texts })
     }

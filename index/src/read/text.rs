@@ -47,9 +47,9 @@ struct Cached {
 }
 
 impl Load for Cached {
-    fn frame(&self, chunk: &TextChunk, at: usize, keys: &[Box<[u8]>]) -> Option<Arc<Frame>> {
+    fn half(&self, chunk: &TextChunk, half: usize, keys: &[Box<[u8]>]) -> Option<Arc<Frame>> {
         let of = (self.column.number, self.group);
-        self.column.core.frame(of, at, || chunk.open_frame(at, keys))
+        self.column.core.half(of, half, || chunk.open_half(half, keys))
     }
 
     fn order(&self, chunk: &TextChunk) -> Arc<Order> {
@@ -172,8 +172,7 @@ impl Column {
             if !within.any_in(self.core.rows_of(group)) {
                 continue;
             }
-            let filter = self.core.bytes("filter", &self.core.group(group)?.filter)?;
-            if may_hold(&filter, key) {
+            if may_hold(&self.core.filter(group)?, key) {
                 self.find(group, (&Needle::Token(token), can), within, &mut out)?;
             }
         }
@@ -218,6 +217,10 @@ impl Column {
             Group::Text(view) => {
                 if let Some(can) = can {
                     let found = view.find(needle, can, &mut hit);
+                    return found.map_err(|_| self.malformed(group));
+                }
+                if within.count_in(rows.clone()) == rows.len() as u32 {
+                    let found = view.find(needle, &|_| true, &mut hit);
                     return found.map_err(|_| self.malformed(group));
                 }
                 let mut wanted = vec![false; self.templates()?.len()];

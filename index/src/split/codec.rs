@@ -3,10 +3,11 @@
 //!
 //! ```text
 //! ints: count | least (zigzag) | scale | width in bytes | width planes
-//! plane: 0 raw | 1 zstd, bytes before compression are `count`; length | bytes
+//! plane: for each block of 16384 values: 0 raw | 1 zstd; length | bytes
 //! ```
 //! Numbers of the header are LEB128. Value = least + scale × the number of its planes.
 
+use std::cell::RefCell;
 use std::io;
 
 /// Appends a number in LEB128.
@@ -64,6 +65,8 @@ pub(crate) struct Packer {
     scratch: Vec<u8>,
 }
 
+/// Values of a plane that are compressed together: who wants one value reads no more.
+const BLOCK_VALUES: usize = if cfg!(test) { 7 } else { 1 << 14 };
 /// Level for planes.
 const PLANE_LEVEL: i32 = 1;
 /// The most that is read after decompression of one frame.
@@ -72,11 +75,10 @@ pub(crate) const FRAME_BYTES_MAX: usize = 256 << 20;
 impl Packer {
     /// Text at this level of zstd.
     pub(crate) fn new(level: i32) -> io::Result<Self> {
-        Ok(Self {
-            text: zstd::bulk::Compressor::new(level)?,
-            plane: zstd::bulk::Compressor::new(PLANE_LEVEL)?,
-            scratch: Vec::new(),
-        })
+        let mut text = zstd::bulk::Compressor::new(level)?;
+        // Shorter matches among digits make it larger, and half as fast to read.
+        text.set_parameter(zstd::zstd_safe::CParameter::MinMatch(6))?;
+        Ok(Self { text, plane: zstd::bulk::Compressor::new(PLANE_LEVEL)?, scratch: Vec::new() })
     }
 
     /// A frame of text.
@@ -109,15 +111,16 @@ impl Packer {
                 planes[plane * count + at] = (value >> (8 * plane)) as u8;
             }
         }
-        let done = planes.chunks_exact(count).try_for_each(|p| self.plane(p, out));
+        let mut blocks = planes.chunks_exact(count).flat_map(|plane| plane.chunks(BLOCK_VALUES));
+        let done = blocks.try_for_each(|block| self.block(block, out));
         self.scratch = planes;
         done
     }
 
-    fn plane(&mut self, plane: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-        let packed = if plane.len() < 16 { Vec::new() } else { self.plane.compress(plane)? };
-        let pays = !packed.is_empty() && packed.len() < plane.len() - plane.len() / 32;
-        let (form, bytes) = if pays { (1, packed.as_slice()) } else { (0, plane) };
+    fn block(&mut self, block: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        let packed = if block.len() < 16 { Vec::new() } else { self.plane.compress(block)? };
+        let pays = !packed.is_empty() && packed.len() < block.len() - block.len() / 32;
+        let (form, bytes) = if pays { (1, packed.as_slice()) } else { (0, block) };
         out.push(form);
         put_number(out, bytes.len() as u64);
         out.extend_from_slice(bytes);
@@ -141,56 +144,129 @@ fn scale(values: impl Iterator<Item = u64>) -> u64 {
     out.max(1)
 }
 
-/// Planes of numbers, before they are put together.
-struct Planes {
+thread_local! {
+    /// What decompresses on this thread: it is large, and as good for the next frame.
+    static UNPACKER: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Decompresses a frame into a buffer of its length; whether it fits.
+fn unpack_to(packed: &[u8], out: &mut [u8]) -> bool {
+    UNPACKER.with_borrow_mut(|kept| {
+        if kept.is_none() {
+            *kept = zstd::bulk::Decompressor::new().ok();
+        }
+        let done = kept.as_mut().and_then(|d| d.decompress_to_buffer(packed, out).ok());
+        done == Some(out.len())
+    })
+}
+
+/// Decompresses a frame of so many bytes; `None` when it is malformed or of another length.
+pub(crate) fn unpack(packed: &[u8], raw_bytes: usize) -> Option<Vec<u8>> {
+    // A frame says how long it is; one that does not is not ours.
+    let told = zstd::zstd_safe::get_frame_content_size(packed).ok()??;
+    if told != raw_bytes as u64 {
+        return None;
+    }
+    let mut out = vec![0; raw_bytes];
+    unpack_to(packed, &mut out).then_some(out)
+}
+
+/// What stands before planes of numbers.
+struct Head {
     count: usize,
     least: i64,
     scale: u64,
+    width: usize,
+}
+
+impl Head {
+    fn take(from: &mut &[u8], count_max: usize) -> Option<Self> {
+        let count = take_up_to(from, count_max)?;
+        if count == 0 {
+            return Some(Self { count, least: 0, scale: 1, width: 0 });
+        }
+        let least = unzigzag(take_number(from)?);
+        let scale = take_number(from)?;
+        let (width, rest) = from.split_first()?;
+        *from = rest;
+        (*width <= 8).then(|| Self { count, least, scale, width: usize::from(*width) })
+    }
+
+    fn value(&self, of_planes: u64) -> i64 {
+        self.least.wrapping_add(of_planes.wrapping_mul(self.scale) as i64)
+    }
+}
+
+/// The next block: whether it is compressed, and its bytes.
+fn take_block<'a>(from: &mut &'a [u8]) -> Option<(bool, &'a [u8])> {
+    let (form, rest) = from.split_first()?;
+    *from = rest;
+    let bytes = take_up_to(from, from.len())?;
+    Some((*form == 1, take_bytes(from, bytes).filter(|_| *form < 2)?))
+}
+
+/// One value of what [`Packer::ints`] wrote; `None` when it is malformed or has no such value.
+pub(crate) fn take_value(mut from: &[u8], at: usize) -> Option<i64> {
+    let head = Head::take(&mut from, u32::MAX as usize)?;
+    if at >= head.count {
+        return None;
+    }
+    let (own, place) = (at / BLOCK_VALUES, at % BLOCK_VALUES);
+    let (mut out, mut scratch) = (0u64, Vec::new());
+    for plane in 0..head.width {
+        for block in 0..head.count.div_ceil(BLOCK_VALUES) {
+            let (packed, bytes) = take_block(&mut from)?;
+            if block != own {
+                continue;
+            }
+            let byte = if packed {
+                scratch.resize(BLOCK_VALUES.min(head.count - own * BLOCK_VALUES), 0);
+                unpack_to(bytes, &mut scratch).then(|| scratch.get(place).copied())??
+            } else {
+                *bytes.get(place)?
+            };
+            out |= u64::from(byte) << (8 * plane);
+        }
+    }
+    Some(head.value(out))
+}
+
+/// Planes of numbers, before they are put together.
+struct Planes {
+    head: Head,
     planes: Vec<Vec<u8>>,
 }
 
 fn take_planes(from: &mut &[u8], count_max: usize) -> Option<Planes> {
-    let count = take_up_to(from, count_max)?;
-    if count == 0 {
-        return Some(Planes { count, least: 0, scale: 1, planes: Vec::new() });
-    }
-    let least = unzigzag(take_number(from)?);
-    let scale = take_number(from)?;
-    let (width, rest) = from.split_first()?;
-    *from = rest;
-    if *width > 8 {
-        return None;
-    }
-    let mut planes = Vec::with_capacity(usize::from(*width));
-    for _ in 0..*width {
-        let (form, rest) = from.split_first()?;
-        *from = rest;
-        let bytes = take_up_to(from, from.len())?;
-        let bytes = take_bytes(from, bytes)?;
-        let plane = match form {
-            0 => bytes.to_vec(),
-            1 => zstd::bulk::decompress(bytes, count).ok()?,
-            _ => return None,
-        };
-        if plane.len() != count {
-            return None;
+    let head = Head::take(from, count_max)?;
+    let mut planes = Vec::with_capacity(head.width);
+    for _ in 0..head.width {
+        let mut plane = vec![0; head.count];
+        for block in plane.chunks_mut(BLOCK_VALUES) {
+            match take_block(from)? {
+                (true, packed) if unpack_to(packed, block) => {}
+                (false, bytes) if bytes.len() == block.len() => block.copy_from_slice(bytes),
+                _ => return None,
+            }
         }
         planes.push(plane);
     }
-    Some(Planes { count, least, scale, planes })
+    Some(Planes { head, planes })
 }
 
 /// Reads what [`Packer::ints`] wrote; `None` when it is malformed or longer than `count_max`.
 pub(crate) fn take_ints(from: &mut &[u8], count_max: usize) -> Option<Vec<i64>> {
-    let Planes { count, least, scale, planes } = take_planes(from, count_max)?;
-    let mut out = vec![0u64; count];
+    let Planes { head, planes } = take_planes(from, count_max)?;
+    if let [plane] = planes.as_slice() {
+        return Some(plane.iter().map(|byte| head.value(u64::from(*byte))).collect());
+    }
+    let mut out = vec![0u64; head.count];
     for (at, plane) in planes.iter().enumerate() {
         for (value, byte) in out.iter_mut().zip(plane) {
             *value |= u64::from(*byte) << (8 * at);
         }
     }
-    let finish = |v: u64| least.wrapping_add(v.wrapping_mul(scale) as i64);
-    Some(out.into_iter().map(finish).collect())
+    Some(out.into_iter().map(|v| head.value(v)).collect())
 }
 
 /// Ordinals, as narrow as they can be.
@@ -225,6 +301,71 @@ impl Ords {
             Ords::Narrow(list) => u32::from(list[at]),
             Ords::Middle(list) => u32::from(list[at]),
             Ords::Wide(list) => list[at],
+        }
+    }
+
+    /// The sum of the weights of those before a position; each has one.
+    pub(crate) fn sum_before(&self, at: usize, weights: &[u32]) -> usize {
+        let of = |ord: usize| weights.get(ord).copied().unwrap_or(0) as usize;
+        match self {
+            Ords::Narrow(list) => {
+                let mut counts = [0u64; 256];
+                count_narrow(&list[..at.min(list.len())], &mut counts);
+                counts.iter().enumerate().map(|(ord, count)| of(ord) * *count as usize).sum()
+            }
+            Ords::Middle(list) => list.iter().take(at).map(|ord| of(usize::from(*ord))).sum(),
+            Ords::Wide(list) => list.iter().take(at).map(|ord| of(*ord as usize)).sum(),
+        }
+    }
+
+    /// How many before a position that exists are equal to the one there.
+    pub fn count_before(&self, at: usize) -> u32 {
+        fn count<T: PartialEq + Copy>(list: &[T], at: usize) -> u32 {
+            let own = list[at];
+            list[..at].iter().map(|other| u32::from(*other == own)).sum()
+        }
+        match self {
+            Ords::Narrow(list) => count(list, at),
+            Ords::Middle(list) => count(list, at),
+            Ords::Wide(list) => count(list, at),
+        }
+    }
+
+    /// Calls `visit` with the positions at which an ordinal stands for the n-th time (from 0), for
+    /// rising n; `None` when it stands there less often.
+    pub(crate) fn select(
+        &self,
+        ord: u32,
+        times: impl Iterator<Item = u32>,
+        visit: &mut dyn FnMut(u32),
+    ) -> Option<()> {
+        fn select<T: Copy + PartialEq>(
+            list: &[T],
+            ord: T,
+            times: impl Iterator<Item = u32>,
+            visit: &mut dyn FnMut(u32),
+        ) -> Option<()> {
+            const STEP: usize = 1024;
+            let (mut at, mut seen) = (0, 0u32);
+            for time in times {
+                // In large steps first: counting is much faster than looking.
+                while let Some(step) = list.get(at..at + STEP) {
+                    let here = step.iter().map(|o| u32::from(*o == ord)).sum::<u32>();
+                    if seen + here > time {
+                        break;
+                    }
+                    (at, seen) = (at + STEP, seen + here);
+                }
+                let rest = list[at..].iter().enumerate().filter(|(_, o)| **o == ord);
+                let (further, _) = rest.clone().nth((time - seen) as usize)?;
+                visit((at + further) as u32);
+            }
+            Some(())
+        }
+        match self {
+            Ords::Narrow(list) => select(list, u8::try_from(ord).ok()?, times, visit),
+            Ords::Middle(list) => select(list, u16::try_from(ord).ok()?, times, visit),
+            Ords::Wide(list) => select(list, ord, times, visit),
         }
     }
 
@@ -295,7 +436,8 @@ fn count_narrow(list: &[u8], counts: &mut [u64]) {
 
 /// Reads ordinals below `limit`; `None` when it is malformed or there are more than `count_max`.
 pub(crate) fn take_ords(from: &mut &[u8], count_max: usize, limit: u64) -> Option<Ords> {
-    let Planes { count, least, scale, mut planes } = take_planes(from, count_max)?;
+    let Planes { head: Head { count, least, scale, .. }, mut planes } =
+        take_planes(from, count_max)?;
     let base = u64::try_from(least).ok()?;
     let plain = base == 0 && scale == 1;
     let ords = match planes.len() {
@@ -359,6 +501,9 @@ mod tests {
             let mut rest = bytes.as_slice();
             prop_assert_eq!(take_ints(&mut rest, values.len()), Some(values.clone()));
             prop_assert!(rest.is_empty());
+            for at in 0..values.len() + 1 {
+                prop_assert_eq!(take_value(&bytes, at), values.get(at).copied());
+            }
             prop_assert_eq!(take_ints(&mut &bytes[..], values.len().saturating_sub(1)).is_some(), values.is_empty());
         }
 
@@ -375,6 +520,15 @@ mod tests {
             packer().ints(values.iter().map(|v| i64::from(*v)), &mut bytes).unwrap();
             let limit = values.iter().max().map_or(1, |m| u64::from(*m) + 1);
             let got = take_ords(&mut &bytes[..], values.len(), limit).unwrap();
+            for (at, value) in values.iter().enumerate() {
+                let before = values[..at].iter().filter(|v| *v == value).count() as u32;
+                prop_assert_eq!(got.count_before(at), before);
+                let mut found = Vec::new();
+                let times = [before / 2, before];
+                got.select(*value, times[usize::from(before == 0)..].iter().copied(), &mut |p| found.push(p)).unwrap();
+                prop_assert_eq!(found.last(), Some(&(at as u32)));
+                prop_assert_eq!(got.select(*value, [u32::MAX - 1].into_iter(), &mut |_| {}), None);
+            }
             let run = values.len() / 7..values.len();
             let mut counts = vec![0; (limit as usize).min(70_000) / 2];
             got.count(run.clone(), &mut counts);
@@ -392,6 +546,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             let _ = take_ints(&mut &bytes[..], 1000);
+            let _ = take_value(&bytes, 30);
             let _ = take_ords(&mut &bytes[..], 1000, 50);
         }
     }

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::read::{FieldInfo, ReadError, SplitMeta};
 
 /// The format that is written.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 /// Bytes of the trailer.
 pub const TRAILER_BYTES: usize = 32;
 /// Nanoseconds of a minute.

@@ -2,25 +2,29 @@
 //! slot by slot.
 //!
 //! ```text
-//! chunk:  templates of the values (ints) | frames | per frame: first template, bytes before and
-//!         after compression | the frames' bytes
-//! frame:  bytes of each slot's values | per template, per slot: the values of its texts in the
-//!         order of rows, each with "\n" after it; where all are the same: 0xfe | value "\n"
-//! frame of the raw template: length of each text | the texts
+//! chunk:  templates of the values (ints) | frames | per frame: first template, its first value,
+//!         and for either half: bytes before and after compression | the halves' bytes
+//! half:   per template, per slot: bytes of its values, 0 when it lies in the other half | per
+//!         template, per slot: the values of its texts in the order of rows, each with "\n" after
+//!         it; where all are the same: 0xfe | value "\n"
+//! half of the raw template: length of each text | the texts
 //! ```
+//! A frame goes on to where the next one begins. Its second half has the slots all whose values
+//! are shorter than four bytes: most of the bytes, and never what a search looks for.
 
 mod encode;
 mod groups;
 mod needle;
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use encode::{TokenSink, encode};
 pub(crate) use groups::{Groups, Order};
 pub(crate) use needle::Needle;
 
-use super::codec::{FRAME_BYTES_MAX, Ords, take_number, take_ords, take_up_to};
+use super::codec::{FRAME_BYTES_MAX, Ords, take_number, take_ords, take_up_to, unpack};
 use super::template::{RAW, SLOT, slots_of};
 
 /// Stands before a value that all texts of the template have in the slot.
@@ -122,12 +126,18 @@ pub(crate) struct TextChunk {
 
 #[derive(Debug)]
 struct FrameRef {
-    first: u32,
+    /// Template and rank of its first value.
+    first: (u32, u32),
+    halves: [HalfRef; 2],
+}
+
+#[derive(Debug)]
+struct HalfRef {
     raw_bytes: usize,
     range: Range<usize>,
 }
 
-/// A decoded frame.
+/// Half of a frame, decoded.
 #[derive(Debug)]
 pub(crate) struct Frame {
     body: Vec<u8>,
@@ -137,10 +147,13 @@ pub(crate) struct Frame {
     texts: Vec<u32>,
 }
 
-/// The values of a slot.
+/// Values of a slot.
 #[derive(Debug)]
 struct Stream {
     template: u32,
+    slot: u32,
+    /// The rank of the first value among those of the template.
+    first: u32,
     from: u32,
     to: u32,
     same: bool,
@@ -151,7 +164,7 @@ struct Stream {
 
 #[cfg(test)]
 thread_local! {
-    /// How many frames this thread decoded.
+    /// How many halves of frames this thread decoded.
     pub(crate) static FRAMES_OPENED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
@@ -166,29 +179,36 @@ impl TextChunk {
     pub(crate) fn open(chunk: &bytes::Bytes, count_max: usize, templates: usize) -> Option<Self> {
         let mut rest = &chunk[..];
         let ids = take_ords(&mut rest, count_max, templates as u64)?;
+        let groups = Groups::of_ords(&ids);
         let left = rest.len();
         let count = take_up_to(&mut rest, left)?;
         let mut sizes = Vec::with_capacity(count);
         for _ in 0..count {
-            let first = u32::try_from(take_number(&mut rest)?).ok()?;
-            let raw = take_up_to(&mut rest, FRAME_BYTES_MAX)?;
-            sizes.push((first, raw, take_up_to(&mut rest, FRAME_BYTES_MAX)?));
+            let template = u32::try_from(take_number(&mut rest)?).ok()?;
+            let rank = take_up_to(&mut rest, ids.len())? as u32;
+            let mut halves = [(0, 0); 2];
+            for (raw, packed) in &mut halves {
+                *raw = take_up_to(&mut rest, FRAME_BYTES_MAX)?;
+                *packed = take_up_to(&mut rest, FRAME_BYTES_MAX)?;
+            }
+            sizes.push(((template, rank), halves));
         }
         let mut from = chunk.len() - rest.len();
         let mut frames: Vec<FrameRef> = Vec::with_capacity(count);
-        for (first, raw_bytes, packed) in sizes {
-            let range = from..from + packed;
-            from += packed;
-            if frames.last().is_some_and(|f| f.first >= first) {
+        for (first, halves) in sizes {
+            let halves = halves.map(|(raw_bytes, packed)| {
+                let range = from..from + packed;
+                from += packed;
+                HalfRef { raw_bytes, range }
+            });
+            let values = groups.find(first.0).map_or(0, |run| run.len() as u32);
+            let rises = frames.last().is_none_or(|f| f.first < first);
+            if !rises || (first.1 > 0 && (first.1 >= values || frames.is_empty())) {
                 return None;
             }
-            frames.push(FrameRef { first, raw_bytes, range });
+            frames.push(FrameRef { first, halves });
         }
-        if from != chunk.len() {
-            return None;
-        }
-        let groups = Groups::of((0..ids.len()).map(|at| ids.get(at)), ids.len());
-        Some(Self { ids, groups, bytes: chunk.clone(), frames })
+        (from == chunk.len()).then(|| Self { ids, groups, bytes: chunk.clone(), frames })
     }
 
     /// The template of each value.
@@ -196,74 +216,94 @@ impl TextChunk {
         &self.ids
     }
 
-    /// How many frames.
-    pub(crate) fn frames(&self) -> usize {
-        self.frames.len()
+    /// How many halves of frames.
+    pub(crate) fn halves(&self) -> usize {
+        2 * self.frames.len()
     }
 
     /// Bytes in memory.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.ids.bytes() + 8 * self.groups.present.len() + 48 * self.frames.len()
+        self.ids.bytes() + 8 * self.groups.present.len() + 64 * self.frames.len()
     }
 
     /// Sorts the values.
     pub(crate) fn order(&self) -> Order {
-        self.groups.order((0..self.ids.len()).map(|at| self.ids.get(at)))
+        self.groups.order_of(&self.ids)
     }
 
-    fn frame_of(&self, template: u32) -> Checked<usize> {
-        self.frames.partition_point(|f| f.first <= template).checked_sub(1).ok_or(Malformed)
+    fn frame_of(&self, template: u32, rank: u32) -> Checked<usize> {
+        let after = self.frames.partition_point(|f| f.first <= (template, rank));
+        after.checked_sub(1).ok_or(Malformed)
     }
 
-    /// The templates of a frame that occur, as positions in `groups.present`.
-    fn present(&self, at: usize) -> Range<usize> {
-        let next = self.frames.get(at + 1).map_or(u32::MAX, |f| f.first);
-        let from = self.groups.present.partition_point(|p| p.0 < self.frames[at].first);
-        from..self.groups.present.partition_point(|p| p.0 < next)
+    /// The values of a frame: positions in `groups.present`, and their ranks.
+    fn parts(&self, at: usize) -> impl Iterator<Item = (usize, Range<u32>)> + '_ {
+        let first = self.frames[at].first;
+        let next = self.frames.get(at + 1).map_or((u32::MAX, 0), |f| f.first);
+        let present = &self.groups.present;
+        let from = present.partition_point(|p| p.0 < first.0);
+        let to = present.partition_point(|p| p.0 < next.0 || (p.0 == next.0 && next.1 > 0));
+        (from..to).map(move |place| {
+            let template = present[place].0;
+            let from = if template == first.0 { first.1 } else { 0 };
+            let to = if template == next.0 { next.1 } else { self.groups.run(place).len() as u32 };
+            (place, from..to)
+        })
     }
 
-    /// Decodes a frame.
-    pub(crate) fn open_frame(&self, at: usize, keys: &[Box<[u8]>]) -> Option<Frame> {
+    /// Decodes half of a frame.
+    pub(crate) fn open_half(&self, half: usize, keys: &[Box<[u8]>]) -> Option<Frame> {
         #[cfg(test)]
         FRAMES_OPENED.with(|count| count.set(count.get() + 1));
+        let (at, half) = (half / 2, half % 2);
         let frame = &self.frames[at];
-        let body =
-            zstd::bulk::decompress(&self.bytes[frame.range.clone()], frame.raw_bytes).ok()?;
-        if body.len() != frame.raw_bytes {
-            return None;
+        let HalfRef { raw_bytes, range } = &frame.halves[half];
+        let mut out = Frame { body: Vec::new(), streams: Vec::new(), texts: Vec::new() };
+        if range.is_empty() {
+            return (*raw_bytes == 0).then_some(out);
         }
-        let mut out = Frame { body, streams: Vec::new(), texts: Vec::new() };
-        if frame.first == RAW {
-            let count = self.groups.find(RAW).map_or(0, |run| run.len());
+        out.body = unpack(&self.bytes[range.clone()], *raw_bytes)?;
+        if frame.first.0 == RAW {
+            let count = self.parts(at).map(|(_, ranks)| ranks.len()).sum();
             return out.index_raw(count).then_some(out);
         }
         let mut rest = out.body.as_slice();
-        let mut lengths = Vec::new();
-        for present in self.present(at) {
-            let template = self.groups.present[present].0;
-            let count = self.groups.run(present).len() as u32;
-            for _ in 0..slots_of(keys.get(template as usize)?) {
-                lengths.push((template, count, take_up_to(&mut rest, frame.raw_bytes)?));
+        for (place, ranks) in self.parts(at) {
+            let template = self.groups.present[place].0;
+            for slot in 0..slots_of(keys.get(template as usize)?) as u32 {
+                let bytes = take_up_to(&mut rest, *raw_bytes)? as u32;
+                let (first, count) = (ranks.start, ranks.len() as u32);
+                let starts = OnceLock::new();
+                if bytes > 0 {
+                    let (from, to, same) = (0, bytes, false);
+                    out.streams.push(Stream {
+                        template,
+                        slot,
+                        first,
+                        from,
+                        to,
+                        same,
+                        count,
+                        starts,
+                    });
+                }
             }
         }
-        let mut from = out.body.len() - rest.len();
-        for (template, count, bytes) in lengths {
-            let to = from + bytes;
-            let same = *out.body.get(from)? == SAME;
-            let place = (from + usize::from(same)) as u32;
-            let starts = OnceLock::new();
-            let to_place = u32::try_from(to).ok()?;
-            out.streams.push(Stream { template, from: place, to: to_place, same, count, starts });
+        let mut from = u32::try_from(out.body.len() - rest.len()).ok()?;
+        for stream in &mut out.streams {
+            stream.same = *out.body.get(from as usize)? == SAME;
+            let to = from.checked_add(stream.to)?;
+            (stream.from, stream.to) = (from + u32::from(stream.same), to);
             from = to;
         }
-        (from == out.body.len()).then_some(out)
+        (from as usize == out.body.len()).then_some(out)
     }
 }
 
 /// Gives decoded parts of a chunk, from a cache or anew.
 pub(crate) trait Load: Send + Sync {
-    /// A frame; `None` when it is malformed.
-    fn frame(&self, chunk: &TextChunk, at: usize, keys: &[Box<[u8]>]) -> Option<Arc<Frame>>;
+    /// Half of a frame; `None` when it is malformed.
+    fn half(&self, chunk: &TextChunk, half: usize, keys: &[Box<[u8]>]) -> Option<Arc<Frame>>;
     /// The values by template.
     fn order(&self, chunk: &TextChunk) -> Arc<Order>;
 }
@@ -272,8 +312,8 @@ pub(crate) trait Load: Send + Sync {
 pub(crate) struct Anew;
 
 impl Load for Anew {
-    fn frame(&self, chunk: &TextChunk, at: usize, keys: &[Box<[u8]>]) -> Option<Arc<Frame>> {
-        chunk.open_frame(at, keys).map(Arc::new)
+    fn half(&self, chunk: &TextChunk, half: usize, keys: &[Box<[u8]>]) -> Option<Arc<Frame>> {
+        chunk.open_half(half, keys).map(Arc::new)
     }
 
     fn order(&self, chunk: &TextChunk) -> Arc<Order> {
@@ -286,14 +326,42 @@ pub(crate) struct TextView {
     chunk: Arc<TextChunk>,
     keys: Arc<[Box<[u8]>]>,
     load: Box<dyn Load>,
-    frames: Vec<OnceLock<Option<Arc<Frame>>>>,
+    halves: Vec<OnceLock<Option<Arc<Frame>>>>,
     order: OnceLock<Arc<Order>>,
+    /// How many ranks were asked before there was an order.
+    asked: AtomicU32,
 }
+
+/// A frame that is kept, or one of our own.
+enum Cow<'a> {
+    Kept(&'a Frame),
+    Own(Box<Frame>),
+}
+
+impl std::ops::Deref for Cow<'_> {
+    type Target = Frame;
+
+    fn deref(&self) -> &Frame {
+        match self {
+            Cow::Kept(frame) => frame,
+            Cow::Own(frame) => frame,
+        }
+    }
+}
+
+/// The half of a frame with the slots that have longer values.
+const LONG: usize = 0;
+/// The other half.
+const SHORT: usize = 1;
+/// Values of the short half have fewer bytes.
+const SHORT_BYTES: usize = 4;
+/// So many ranks are counted one by one before all values are sorted.
+const RANKS_COUNTED: u32 = 8;
 
 impl TextView {
     pub(crate) fn new(chunk: Arc<TextChunk>, keys: Arc<[Box<[u8]>]>, load: Box<dyn Load>) -> Self {
-        let frames = (0..chunk.frames()).map(|_| OnceLock::new()).collect();
-        Self { chunk, keys, load, frames, order: OnceLock::new() }
+        let halves = (0..chunk.halves()).map(|_| OnceLock::new()).collect();
+        Self { chunk, keys, load, halves, order: OnceLock::new(), asked: AtomicU32::new(0) }
     }
 
     /// The templates that there are, rising.
@@ -310,9 +378,30 @@ impl TextView {
         self.order.get_or_init(|| self.load.order(&self.chunk))
     }
 
-    fn frame(&self, at: usize) -> Checked<&Frame> {
-        let open = || self.load.frame(&self.chunk, at, &self.keys);
-        self.frames[at].get_or_init(open).as_deref().ok_or(Malformed)
+    /// Half of a frame that is looked through once: what is kept for others is not pushed out.
+    fn half_once(&self, at: usize, half: usize) -> Checked<Cow<'_>> {
+        let half = 2 * at + half;
+        if let Some(open) = self.halves[half].get() {
+            return open.as_deref().map(Cow::Kept).ok_or(Malformed);
+        }
+        let open = self.chunk.open_half(half, &self.keys);
+        open.map(|frame| Cow::Own(Box::new(frame))).ok_or(Malformed)
+    }
+
+    fn half(&self, at: usize, half: usize) -> Checked<&Frame> {
+        let half = 2 * at + half;
+        let open = || self.load.half(&self.chunk, half, &self.keys);
+        self.halves[half].get_or_init(open).as_deref().ok_or(Malformed)
+    }
+
+    /// The rank of a value among those of its template.
+    fn rank(&self, at: usize) -> u32 {
+        match self.order.get() {
+            None if self.asked.fetch_add(1, Relaxed) < RANKS_COUNTED => {
+                self.chunk.ids.count_before(at)
+            }
+            _ => self.order().ranks[at],
+        }
     }
 
     fn key(&self, template: u32) -> Checked<&[u8]> {
@@ -327,71 +416,102 @@ impl TextView {
             out.extend_from_slice(key);
             return Ok(());
         }
-        let rank = self.order().ranks[at];
-        let frame = self.frame(self.chunk.frame_of(template)?)?;
         if template == RAW {
-            out.extend_from_slice(frame.raw_text(rank).ok_or(Malformed)?);
+            out.extend_from_slice(self.raw_text(at)?);
             return Ok(());
         }
-        let mut stream = frame.streams.partition_point(|s| s.template < template);
         let mut rest = key;
-        while let Some(piece) = memchr::memchr(SLOT, rest) {
+        self.each_slot(template, self.rank(at), &mut |slot| {
+            let piece = memchr::memchr(SLOT, rest).unwrap_or(rest.len());
             out.extend_from_slice(&rest[..piece]);
-            out.extend_from_slice(frame.slot(stream, rank).ok_or(Malformed)?);
-            stream += 1;
-            rest = &rest[piece + 1..];
-        }
+            out.extend_from_slice(slot);
+            rest = rest.get(piece + 1..).unwrap_or_default();
+        })?;
         out.extend_from_slice(rest);
+        Ok(())
+    }
+
+    fn raw_text(&self, at: usize) -> Checked<&[u8]> {
+        let rank = self.rank(at);
+        let frame = self.chunk.frame_of(RAW, rank)?;
+        let rank = rank - self.chunk.frames[frame].first.1;
+        self.half(frame, LONG)?.raw_text(rank).ok_or(Malformed)
+    }
+
+    fn each_slot<'a>(
+        &'a self,
+        template: u32,
+        rank: u32,
+        visit: &mut dyn FnMut(&'a [u8]),
+    ) -> Checked<()> {
+        let at = self.chunk.frame_of(template, rank)?;
+        let open = |half: usize| -> Checked<(&'a Frame, usize)> {
+            let frame = self.half(at, half)?;
+            Ok((frame, frame.streams.partition_point(|s| s.template < template)))
+        };
+        let (mut long, mut short) = (open(LONG)?, None);
+        for slot in 0..slots_of(self.key(template)?) as u32 {
+            let is_long = long.0.streams.get(long.1).is_some_and(|s| s.is(template, slot));
+            let (frame, stream) = match (is_long, &mut short) {
+                (true, _) => &mut long,
+                (false, Some(short)) => short,
+                (false, short) => short.insert(open(SHORT)?),
+            };
+            let found = frame.streams.get(*stream).filter(|s| s.is(template, slot));
+            visit(found.and_then(|s| frame.slot(s, rank)).ok_or(Malformed)?);
+            *stream += 1;
+        }
         Ok(())
     }
 
     /// Calls `visit` with each slot of a value, or the whole text of a raw one.
     pub(crate) fn slots<'a>(&'a self, at: usize, mut visit: impl FnMut(&'a [u8])) -> Checked<()> {
         let template = self.chunk.ids.get(at);
-        let slots = slots_of(self.key(template)?);
-        if slots == 0 {
-            return Ok(());
-        }
-        let rank = self.order().ranks[at];
-        let frame = self.frame(self.chunk.frame_of(template)?)?;
         if template == RAW {
-            visit(frame.raw_text(rank).ok_or(Malformed)?);
+            visit(self.raw_text(at)?);
             return Ok(());
         }
-        let stream = frame.streams.partition_point(|s| s.template < template);
-        for slot in stream..stream + slots {
-            visit(frame.slot(slot, rank).ok_or(Malformed)?);
+        match slots_of(self.key(template)?) {
+            0 => Ok(()),
+            _ => self.each_slot(template, self.rank(at), &mut visit),
         }
-        Ok(())
     }
 
     /// Calls `visit` with each text that there is, in no order; of equal ones that follow each
     /// other as few as is easily known.
     pub(crate) fn each_text(&self, visit: &mut dyn FnMut(&[u8]) -> bool) -> Checked<()> {
         let mut text = Vec::new();
-        for at in 0..self.frames.len() {
-            let frame = self.frame(at)?;
-            if self.chunk.frames[at].first == RAW {
-                let bounds = frame.texts.windows(2).map(|w| w[0] as usize..w[1] as usize);
+        for at in 0..self.chunk.frames.len() {
+            let long = self.half(at, LONG)?;
+            if self.chunk.frames[at].first.0 == RAW {
+                let bounds = long.texts.windows(2).map(|w| w[0] as usize..w[1] as usize);
                 for range in bounds {
-                    if !visit(frame.body.get(range).ok_or(Malformed)?) {
+                    if !visit(long.body.get(range).ok_or(Malformed)?) {
                         return Ok(());
                     }
                 }
                 continue;
             }
-            let mut streams = frame.streams.as_slice();
-            for present in self.chunk.present(at) {
-                let template = self.chunk.groups.present[present].0;
-                let own = streams.partition_point(|s| s.template <= template);
-                let (of_template, rest) = streams.split_at(own);
-                streams = rest;
-                let mut slots: Vec<&[u8]> = of_template.iter().map(|s| frame.values(s)).collect();
-                let varies = of_template.iter().any(|s| !s.same);
-                let count = if varies { self.chunk.groups.run(present).len() } else { 1 };
+            let halves = [long, self.half(at, SHORT)?];
+            let mut next = [0, 0];
+            for (place, ranks) in self.chunk.parts(at) {
+                let template = self.chunk.groups.present[place].0;
+                let mut streams: Vec<(&Stream, &[u8])> = Vec::new();
+                for (frame, next) in halves.iter().zip(&mut next) {
+                    let rest = &frame.streams[*next..];
+                    let own = rest.iter().take_while(|s| s.template == template);
+                    streams.extend(own.map(|s| (s, frame.values(s))));
+                    *next += rest.partition_point(|s| s.template <= template);
+                }
+                streams.sort_unstable_by_key(|(s, _)| s.slot);
+                let pieces: Vec<&[u8]> = self.key(template)?.split(|b| *b == SLOT).collect();
+                if streams.len() + 1 != pieces.len() {
+                    return Err(Malformed);
+                }
+                let varies = streams.iter().any(|(s, _)| !s.same);
+                let count = if varies { ranks.len() } else { 1 };
                 for _ in 0..count {
-                    text.clear();
-                    next_text(self.key(template)?, of_template, &mut slots, &mut text)?;
+                    next_text(&pieces, &mut streams, &mut text)?;
                     if !visit(&text) {
                         return Ok(());
                     }
@@ -410,77 +530,130 @@ impl TextView {
         wanted: &dyn Fn(u32) -> bool,
         visit: &mut dyn FnMut(u32),
     ) -> Checked<()> {
-        let groups = &self.chunk.groups;
-        for at in 0..self.frames.len() {
-            let present = self.chunk.present(at);
-            if !groups.present[present].iter().any(|p| wanted(p.0)) {
+        let mut hits = Hits::default();
+        for at in 0..self.chunk.frames.len() {
+            let present = &self.chunk.groups.present;
+            if !self.chunk.parts(at).any(|(place, _)| wanted(present[place].0)) {
                 continue;
             }
-            let frame = self.frame(at)?;
-            if self.chunk.frames[at].first == RAW {
-                let values = groups.find(RAW).unwrap_or_default();
-                let mut test = |rank: usize| -> Checked<()> {
-                    let text = frame.raw_text(rank as u32).ok_or(Malformed)?;
-                    if needle.is_in_text(text) {
-                        let value = self.order().order.get(values.start + rank);
-                        visit(*value.ok_or(Malformed)?);
-                    }
-                    Ok(())
-                };
-                match needle.folded_ascii() {
-                    // Few texts have the letters at all.
-                    Some(text) => frame.each_raw_with(&text, &mut test)?,
-                    None => (0..values.len()).try_for_each(test)?,
-                }
+            if self.chunk.frames[at].first.0 == RAW {
+                self.find_raw(at, needle, &mut hits)?;
                 continue;
             }
-            let Some(first) = frame.streams.first().map(|s| s.from as usize) else { continue };
-            let mut hits = Vec::new();
-            let from = first - usize::from(frame.streams[0].same);
-            needle.each_in(&frame.body[from..], &mut |place| hits.push(from + place));
-            for hit in hits {
-                let stream = frame.streams.partition_point(|s| s.from as usize <= hit);
-                let Some(stream) = stream.checked_sub(1).map(|s| &frame.streams[s]) else {
-                    continue;
-                };
-                let Some(run) = groups.find(stream.template) else { continue };
-                if stream.same {
-                    self.order().order[run].iter().for_each(|v| visit(*v));
-                } else {
-                    let rank = stream.rank(&frame.body, hit).ok_or(Malformed)?;
-                    let value = self.order().order.get(run.start + rank);
-                    visit(*value.ok_or(Malformed)?);
-                }
+            let half = self.half_once(at, LONG)?;
+            find_in(&half, needle, &mut hits)?;
+            if !needle.is_longer_than(SHORT_BYTES - 1) {
+                let half = self.half_once(at, SHORT)?;
+                find_in(&half, needle, &mut hits)?;
             }
+        }
+        self.values(hits, visit)
+    }
+
+    fn find_raw(&self, at: usize, needle: &Needle<'_>, hits: &mut Hits) -> Checked<()> {
+        let frame = self.half_once(at, LONG)?;
+        let Some((_, ranks)) = self.chunk.parts(at).next() else { return Ok(()) };
+        let mut test = |rank: usize| -> Checked<()> {
+            if needle.is_in_text(frame.raw_text(rank as u32).ok_or(Malformed)?) {
+                hits.single.push((RAW, ranks.start + rank as u32));
+            }
+            Ok(())
+        };
+        match needle.folded_ascii() {
+            // Few texts have the letters at all.
+            Some(text) => frame.each_raw_with(&text, &mut test),
+            None => (0..ranks.len()).try_for_each(test),
+        }
+    }
+
+    /// Calls `visit` with the positions of hits.
+    fn values(&self, hits: Hits, visit: &mut dyn FnMut(u32)) -> Checked<()> {
+        let Hits { mut single, runs } = hits;
+        if single.len() <= SINGLE_HITS && runs.is_empty() && self.order.get().is_none() {
+            single.sort_unstable();
+            single.dedup();
+            for of_template in single.chunk_by(|a, b| a.0 == b.0) {
+                let ranks = of_template.iter().map(|hit| hit.1);
+                self.chunk.ids.select(of_template[0].0, ranks, visit).ok_or(Malformed)?;
+            }
+            return Ok(());
+        }
+        let one = single.into_iter().map(|(template, rank)| (template, rank..rank + 1));
+        for (template, ranks) in one.chain(runs) {
+            let run = self.chunk.groups.find(template).ok_or(Malformed)?;
+            let values = run.start + ranks.start as usize..run.start + ranks.end as usize;
+            let values = self.order().order[..run.end].get(values).ok_or(Malformed)?;
+            values.iter().for_each(|value| visit(*value));
         }
         Ok(())
     }
 }
 
-/// Renders a text from the next value of each slot; those that are all the same stay.
-fn next_text(
-    key: &[u8],
-    streams: &[Stream],
-    slots: &mut [&[u8]],
-    out: &mut Vec<u8>,
-) -> Checked<()> {
-    let mut rest = key;
-    for (stream, slot) in streams.iter().zip(slots) {
-        let piece = memchr::memchr(SLOT, rest).ok_or(Malformed)?;
-        out.extend_from_slice(&rest[..piece]);
-        rest = &rest[piece + 1..];
-        // Values are short.
-        let end = slot.iter().position(|b| *b == END).ok_or(Malformed)?;
-        out.extend_from_slice(&slot[..end]);
-        if !stream.same {
-            *slot = &slot[end + 1..];
+/// So many hits are found by counting, without sorting all values.
+const SINGLE_HITS: usize = 24;
+
+/// Values by template and rank.
+#[derive(Default)]
+struct Hits {
+    single: Vec<(u32, u32)>,
+    runs: Vec<(u32, Range<u32>)>,
+}
+
+fn find_in(frame: &Frame, needle: &Needle<'_>, hits: &mut Hits) -> Checked<()> {
+    let Some(first) = frame.streams.first() else { return Ok(()) };
+    let from = first.from as usize - usize::from(first.same);
+    let mut places = Vec::new();
+    needle.each_in(&frame.body[from..], &mut |place| places.push(from + place));
+    for place in places {
+        let stream = frame.streams.partition_point(|s| s.from as usize <= place);
+        let Some(stream) = stream.checked_sub(1).map(|s| &frame.streams[s]) else { continue };
+        if stream.same {
+            hits.runs.push((stream.template, stream.first..stream.first + stream.count));
+        } else {
+            let rank = stream.rank(&frame.body, place).ok_or(Malformed)? as u32;
+            hits.single.push((stream.template, stream.first + rank));
         }
     }
-    out.extend_from_slice(rest);
     Ok(())
 }
 
+/// Renders a text from the next value of each slot, between the pieces of its template; values that
+/// are all the same stay.
+fn next_text(pieces: &[&[u8]], streams: &mut [(&Stream, &[u8])], out: &mut Vec<u8>) -> Checked<()> {
+    out.clear();
+    push_short(pieces[0], out);
+    for ((stream, values), piece) in streams.iter_mut().zip(&pieces[1..]) {
+        let mut end = None;
+        // Values are short: byte by byte is soonest.
+        for (at, byte) in values.iter().enumerate() {
+            if *byte == END {
+                end = Some(at);
+                break;
+            }
+            out.push(*byte);
+        }
+        let end = end.ok_or(Malformed)?;
+        if !stream.same {
+            *values = &values[end + 1..];
+        }
+        push_short(piece, out);
+    }
+    Ok(())
+}
+
+fn push_short(piece: &[u8], out: &mut Vec<u8>) {
+    match piece {
+        [] => {}
+        [byte] => out.push(*byte),
+        piece => out.extend_from_slice(piece),
+    }
+}
+
 impl Stream {
+    fn is(&self, template: u32, slot: u32) -> bool {
+        self.template == template && self.slot == slot
+    }
+
     /// Where each value begins.
     fn starts(&self, body: &[u8]) -> &[u32] {
         self.starts.get_or_init(|| {
@@ -552,11 +725,10 @@ impl Frame {
         self.body.get(from..*self.texts.get(rank as usize + 1)? as usize)
     }
 
-    fn slot(&self, stream: usize, rank: u32) -> Option<&[u8]> {
-        let stream = self.streams.get(stream)?;
+    fn slot(&self, stream: &Stream, rank: u32) -> Option<&[u8]> {
         let from = match stream.same {
             true => stream.from,
-            false => *stream.starts(&self.body).get(rank as usize)?,
+            false => *stream.starts(&self.body).get(rank.checked_sub(stream.first)? as usize)?,
         };
         let rest = self.body.get(from as usize..stream.to as usize)?;
         rest.get(..memchr::memchr(END, rest)?)

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use index::read::{Column, ColumnKind, FieldInfo, RowSet};
@@ -106,18 +107,31 @@ impl SplitEval<'_> {
         Ok(known)
     }
 
-    /// How many rows of the whole split pass, when that is known without looking at rows.
+    /// How many rows of the whole split pass, when that is known without looking at rows, or at
+    /// those alone that have a token in a slot.
     pub(crate) fn count_of(
         &self,
-        (info, column): (&FieldInfo, &Column),
+        (info, column): (&FieldInfo, &Arc<Column>),
         (test, view): (&ValueTest, View),
-    ) -> Result<Option<u64>, LeafError> {
+    ) -> Result<Option<Count>, LeafError> {
         if column.kind() != ColumnKind::Text || !column.is_single() {
             return Ok(None);
         }
-        match self.known((info, column), (test, view))? {
-            Known::Texts(plan) => Ok(count_texts(&plan, column.templates()?.as_ref())),
-            Known::Ords(_) => Ok(None),
-        }
+        let Known::Texts(plan) = self.known((info, column), (test, view))? else {
+            return Ok(None);
+        };
+        let counted = count_texts(&plan, column.templates()?.as_ref());
+        Ok(counted.map(|(sure, slots)| match slots {
+            false => Count::Known(sure),
+            true => Count::Slots(sure, column.clone(), plan),
+        }))
     }
+}
+
+/// How many rows of a split pass a test.
+pub(crate) enum Count {
+    /// So many.
+    Known(u64),
+    /// So many, and those that [`SplitEval::slot_count`] finds.
+    Slots(u64, Arc<Column>, Rc<TextPlan>),
 }

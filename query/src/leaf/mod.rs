@@ -11,6 +11,7 @@ pub mod scan;
 mod templates;
 mod text;
 
+pub(crate) use column::Count;
 pub use column::Memo;
 pub use live::LiveView;
 pub use rows::SplitEval;

@@ -79,17 +79,20 @@ fn plausible(templates: &Templates, test: &ValueTest) -> Vec<bool> {
     out
 }
 
-/// How many texts pass, when the templates alone tell.
-pub(crate) fn count_texts(plan: &TextPlan, templates: &Templates) -> Option<u64> {
-    let mut sum = 0u64;
+/// How many texts pass, as far as the templates alone tell, and whether the others are those that
+/// have a token in a slot; `None` when texts must be read.
+pub(crate) fn count_texts(plan: &TextPlan, templates: &Templates) -> Option<(u64, bool)> {
+    let (mut sum, mut slots) = (0u64, false);
     for (id, known) in (0u32..).zip(&plan.known) {
         match (known, templates.count(id)) {
             (Known::None, _) | (_, 0) => {}
             (Known::All, count) => sum += count,
-            (Known::Slots | Known::Read, _) => return None,
+            (Known::Slots, _) => slots = true,
+            (Known::Read, _) => return None,
         }
     }
-    Some(sum)
+    let told = !slots || plan.parts.is_empty() && matches!(plan.look, Some(Look::Token(_)));
+    told.then_some((sum, slots))
 }
 
 impl SplitEval<'_> {
@@ -163,13 +166,21 @@ impl SplitEval<'_> {
             Known::All => Verdict::All,
             _ => Verdict::None,
         })?;
-        let can = |id: u32| plan.known.get(id as usize) == Some(&Known::Slots);
-        if (0..plan.known.len() as u32).any(can) {
+        if plan.known.contains(&Known::Slots) {
             let mut open = within.clone();
             open.and_not(&out);
-            out.or(&column.rows_with_slot_token((token, Some(&can)), &open)?);
+            out.or(&slot_token_rows((column, token), plan, &open)?);
         }
         Ok(out)
+    }
+
+    /// The rows of the whole split that pass because of a token in a slot, where [`count_texts`]
+    /// says that these are what is left.
+    pub(crate) fn slot_count(&self, column: &Column, plan: &TextPlan) -> Result<u64, LeafError> {
+        self.run.check()?;
+        let Some(Look::Token(token)) = &plan.look else { return Ok(0) };
+        let all = RowSet::all(self.reader.docs());
+        Ok(u64::from(slot_token_rows((column, token), plan, &all)?.count()))
     }
 
     /// Where several tests are asked of one text. A part that must be read is read under the whole
@@ -279,6 +290,15 @@ impl SplitEval<'_> {
         stopped?;
         Ok(out)
     }
+}
+
+fn slot_token_rows(
+    (column, token): (&Column, &str),
+    plan: &TextPlan,
+    within: &RowSet,
+) -> Result<RowSet, LeafError> {
+    let can = |id: u32| plan.known.get(id as usize) == Some(&Known::Slots);
+    Ok(column.rows_with_slot_token((token, Some(&can)), within)?)
 }
 
 /// A token of a slot that every passing text has, where all that may pass must be read: such texts

@@ -11,7 +11,7 @@ use super::execute::{Task, segment_answer};
 use super::top::top;
 use crate::aggregate::{self, source::Segment};
 use crate::ast::Target;
-use crate::leaf::{LeafError, Memo, Run, SplitEval};
+use crate::leaf::{Count, LeafError, Memo, Run, SplitEval};
 use crate::merge::SegmentAnswer;
 use crate::plan::Node;
 use crate::request::{SortBy, TrackTotal};
@@ -48,18 +48,23 @@ pub fn search_split(
         return Ok(SegmentAnswer::default());
     }
     let by_steps = task.aggs.is_empty() && (share.wanted == 0 || task.order.by_time().is_some());
-    let known = if by_steps { known_count(task, &eval, &within)? } else { None };
+    let counted = if by_steps { known_count(task, &eval, &within)? } else { None };
+    let known = match &counted {
+        Some(Count::Known(count)) => Some(*count),
+        _ => None,
+    };
     if let (Some(count), 0) = (known, share.wanted) {
         let count = if share.part.0 == 0 { count } else { 0 };
         return Ok(SegmentAnswer { count, ..SegmentAnswer::default() });
     }
     let steps = by_steps && (known.is_some() || task.total != TrackTotal::All);
+    let at_once = steps || counted.is_some() && share.wanted == 0;
     if share.part.1 > 1 {
-        if steps && share.part.0 > 0 {
+        if at_once && share.part.0 > 0 {
             // The first part answers for all.
             return Ok(SegmentAnswer::default());
         }
-        if !steps {
+        if !at_once {
             within.and(&RowSet::range(reader.docs(), part_of(share.part, &reader)));
         }
         if within.is_empty() {
@@ -68,6 +73,10 @@ pub fn search_split(
     }
     let (fields, nodes) = task.reads();
     eval.prefetch((&nodes, &task.indexes), &fields, &within)?;
+    if let (Some(Count::Slots(sure, column, plan)), 0) = (&counted, share.wanted) {
+        let count = sure + eval.slot_count(column, plan)?;
+        return Ok(SegmentAnswer { count, ..SegmentAnswer::default() });
+    }
     if steps {
         return Steps { task, eval, position, share, known }.search(&within);
     }
@@ -177,21 +186,22 @@ fn steps(span: Range<u32>, newest_first: bool) -> Vec<Range<u32>> {
     out
 }
 
-/// How many match, when the split knows it without reading rows.
+/// How many match, when the split knows it without reading rows, or nearly.
 fn known_count(
     task: &Task,
     eval: &SplitEval<'_>,
     within: &RowSet,
-) -> Result<Option<u64>, LeafError> {
+) -> Result<Option<Count>, LeafError> {
+    let known = |count: u64| Ok(Some(Count::Known(count)));
     if !eval.reader.indexes().iter().all(|n| task.indexes.matches(n.as_str())) {
         return Ok(None);
     }
     match beside_time(&task.node) {
-        Node::All => Ok(Some(u64::from(within.count()))),
-        Node::None => Ok(Some(0)),
+        Node::All => known(u64::from(within.count())),
+        Node::None => known(0),
         Node::Field(field) if within.count() == within.docs() => {
             let Target::Path(path) = &field.target else { return Ok(None) };
-            let Some((info, view)) = eval.resolve(path) else { return Ok(Some(0)) };
+            let Some((info, view)) = eval.resolve(path) else { return known(0) };
             match eval.reader.columns(&info.path)?.as_slice() {
                 [column] => eval.count_of((info, column), (&field.test, view)),
                 _ => Ok(None),

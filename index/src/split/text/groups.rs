@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::split::codec::Ords;
+
 /// Positions by template: which values have each, in order.
 #[derive(Debug)]
 pub(crate) struct Groups {
@@ -18,6 +20,24 @@ pub(crate) struct Order {
 }
 
 impl Groups {
+    /// As [`Groups::of`].
+    pub(super) fn of_ords(ids: &Ords) -> Self {
+        match ids {
+            Ords::Narrow(list) => Self::of(list.iter().map(|id| u32::from(*id)), list.len()),
+            Ords::Middle(list) => Self::of(list.iter().map(|id| u32::from(*id)), list.len()),
+            Ords::Wide(list) => Self::of(list.iter().copied(), list.len()),
+        }
+    }
+
+    /// As [`Groups::order`].
+    pub(super) fn order_of(&self, ids: &Ords) -> Order {
+        match ids {
+            Ords::Narrow(list) => self.order(list.iter().map(|id| u32::from(*id))),
+            Ords::Middle(list) => self.order(list.iter().map(|id| u32::from(*id))),
+            Ords::Wide(list) => self.order(list.iter().copied()),
+        }
+    }
+
     pub(super) fn of(ids: impl Iterator<Item = u32> + Clone, count: usize) -> Self {
         let limit = ids.clone().max().map_or(0, |m| m as usize + 1);
         let mut counts = vec![0u32; limit];

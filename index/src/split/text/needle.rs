@@ -20,6 +20,13 @@ impl Needle<'_> {
         (text.is_ascii() && !text.is_empty()).then(|| text.to_ascii_lowercase())
     }
 
+    /// Whether what has the needle has more than so many bytes.
+    pub(super) fn is_longer_than(&self, bytes: usize) -> bool {
+        let (Needle::Fragment(text, _) | Needle::Token(text)) = self;
+        // Other tokens can be longer than what folds to them.
+        text.is_ascii() && text.len() > bytes
+    }
+
     pub(super) fn is_in_text(&self, text: &[u8]) -> bool {
         match self {
             Needle::Fragment(fragment, false) => {
