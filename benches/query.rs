@@ -98,10 +98,11 @@ impl Corpus {
         let now = Timestamp::from_millis(START_MS);
         let mut reader = Reader::new(now, &self.settings.query.api);
         let search = reader.search(body.as_bytes()).expect("a search");
-        let answer = searcher.search(&Tenant::default(), search.request);
+        let tenant = Tenant::default();
+        let answer = searcher.search(&tenant, search.request);
         let answer = self.runtime.block_on(answer).expect("an answer");
         assert!(answer.shards.failed.is_empty());
-        answer.hits.len() + answer.aggregations.is_some() as usize
+        answer.hits.len() + usize::from(answer.aggregations.is_some())
     }
 }
 

@@ -460,8 +460,9 @@ fn a_cold_needle_takes_three_requests_a_split() {
     settings.push(("LOGDRIVE_INDEX__MERGE__FACTOR", "0".to_owned()));
     let server = start_as(&data, &settings);
     let mut dice = Dice(11);
-    let mut needle = String::new();
+    let mut needles = Vec::new();
     for split in 0..SPLITS {
+        let mut needle = String::new();
         let mut body = String::new();
         for n in 0..20_000 {
             let trace = format!("{:016x}{:016x}", dice.roll(u64::MAX), dice.roll(u64::MAX));
@@ -475,19 +476,30 @@ fn a_cold_needle_takes_three_requests_a_split() {
         let path = "/api/v1/ingest?index=cold&ack=stored";
         let answer = server.send("POST", path, &headers, body.as_bytes());
         assert_eq!(answer.status, 200, "{}", answer.body);
+        needles.push(needle);
     }
     assert_eq!(server.metric("logdrive_splits"), f64::from(SPLITS));
     assert_eq!(server.stop(), Some(0));
     std::fs::remove_dir_all(data.join("cache")).unwrap();
     let server = start_as(&data, &settings);
     let gets = || server.metric("logdrive_object_store_requests_total{operation=\"get\"}");
+    let waves = || server.metric("logdrive_read_waves_total");
+    let find = |needle: &str| {
+        let found = server.search(json!({ "query": { "term": { "trace.id": needle } } }));
+        assert_eq!(found["hits"]["total"]["value"], 1, "{found}");
+        assert_eq!(found["hits"]["hits"][0]["_source"]["trace"]["id"], json!(needle), "{found}");
+    };
     let before = gets();
-    let found = server.search(json!({ "query": { "term": { "trace.id": needle } } }));
-    assert_eq!(found["hits"]["total"]["value"], 1, "{found}");
-    assert_eq!(found["hits"]["hits"][0]["_source"]["trace"]["id"], json!(needle), "{found}");
+    find(&needles[2]);
     let taken = gets() - before;
     assert!(taken >= 1.0 && taken <= f64::from(3 * SPLITS), "{taken} requests");
+    // Now the ends of all splits are here. Of those that cannot have it nothing is asked, and the
+    // one that has it is waited for twice: for what tells the row, and for the row.
+    let before = waves();
+    find(&needles[0]);
+    let waited = waves() - before;
+    assert!((1.0..=2.0).contains(&waited), "waited {waited} times");
     let before = gets();
-    assert_eq!(server.count(json!({ "term": { "trace.id": needle } })), 1);
+    assert_eq!(server.count(json!({ "term": { "trace.id": needles[2] } })), 1);
     assert_eq!(gets(), before, "what was fetched is not fetched again");
 }

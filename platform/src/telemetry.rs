@@ -62,6 +62,7 @@ metrics! {
     StoreWrittenBytes = "logdrive_object_store_written_bytes_total", Counter, "Bytes written to the object store";
     StoreSeconds = "logdrive_object_store_seconds", Histogram, "Time of one object store request";
     ReadGets = "logdrive_read_gets_total", Counter, "Range requests to the object store for searches and merges, second ones too";
+    ReadWaves = "logdrive_read_waves_total", Counter, "Waits of searches and merges for the object store: requests at once count as one";
     ReadBytes = "logdrive_read_bytes_total", Counter, "Bytes that these requests brought";
     ReadGetSeconds = "logdrive_read_get_seconds", Histogram, "Time of one such request, with the second one where there was one";
     ReadHedges = "logdrive_read_hedges_total", Counter, "Second requests for a range whose first was slow, by whose answer counted";
@@ -76,6 +77,12 @@ metrics! {
     SearchRequests = "logdrive_search_requests_total", Counter, "Search requests, by endpoint";
     SearchErrors = "logdrive_search_errors_total", Counter, "Search requests that failed, by type";
     SearchSeconds = "logdrive_search_seconds", Histogram, "Time of one search request";
+    PartialHits = "logdrive_partial_cache_hits_total", Counter, "Counts and aggregations of a split that were known";
+    PartialMisses = "logdrive_partial_cache_misses_total", Counter, "Counts and aggregations of a split that were found out";
+    PartialBytes = "logdrive_partial_cache_bytes", Gauge, "Bytes of known counts and aggregations of splits";
+    ColumnHits = "logdrive_column_cache_hits_total", Counter, "Parts of splits that were decoded already when a search needed them";
+    ColumnMisses = "logdrive_column_cache_misses_total", Counter, "Parts of splits that a search had to decode";
+    ColumnBytes = "logdrive_column_cache_bytes", Gauge, "Bytes of decoded parts of splits";
     SearchQueueDepth = "logdrive_search_queue_depth", Gauge, "Searches that run or wait";
     TailClients = "logdrive_tail_clients", Gauge, "Clients that follow new lines";
     TailDropped = "logdrive_tail_dropped_total", Counter, "Lines not sent to a client that reads too slowly";

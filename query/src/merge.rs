@@ -7,7 +7,7 @@ use crate::answer::{ShardFailure, Shards};
 use crate::search::order::{Candidate, Order};
 
 /// What one segment answers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SegmentAnswer {
     /// How many of its records match.
     pub count: u64,

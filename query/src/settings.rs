@@ -16,6 +16,8 @@ pub struct Settings {
     pub threads: usize,
     /// The most memory that all running searches may hold, in bytes.
     pub memory_bytes_max: u64,
+    /// Memory for what splits answered to counts and aggregations, in bytes; 0 keeps nothing.
+    pub partial_cache_bytes_max: u64,
     /// How many lines wait for a client that follows new lines, before some are left out.
     pub tail_queue_hits_max: usize,
     /// The longest that a search may take, in milliseconds; a request may ask for less.

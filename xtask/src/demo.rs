@@ -94,7 +94,8 @@ impl Demo {
         let shop = dir.join("shop");
         fs::create_dir_all(&shop)?;
         let port = free_port(first_port)?;
-        let server = Server::start(&logdrive, &dir.join("data"), port, &dir.join("server.log"))?;
+        let log = dir.join("server.log");
+        let server = Server::start((&logdrive, &[]), &dir.join("data"), port, &log)?;
         say(&format!("the server listens on {}", server.url))?;
         let mut writers = Vec::new();
         let mut traffic = Command::new(&logdrive);

@@ -28,11 +28,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    let done = steps::check_tools().and_then(|()| match command {
         Command::Test => test::run_checks(),
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
-    };
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -93,8 +93,14 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts the server at `program` on `data` and waits until it is ready.
-    pub(crate) fn start(program: &Path, data: &Path, port: u16, log: &Path) -> Result<Self> {
+    pub(crate) fn start(
+        (program, settings): (&Path, &[(&str, &str)]),
+        data: &Path,
+        port: u16,
+        log: &Path,
+    ) -> Result<Self> {
         let mut command = Command::new(program);
+        command.envs(settings.iter().copied());
         command.args(["server", "--listen", &format!("127.0.0.1:{port}"), "--data-dir"]).arg(data);
         let program = Program::start("logdrive server", &mut command, log)?;
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();

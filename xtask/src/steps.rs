@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -46,6 +46,25 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     command.current_dir(root()).args(arguments);
     command
+}
+
+/// Whether there is what the build needs beside cargo.
+///
+/// # Errors
+/// What is missing, and how to get it.
+pub(crate) fn check_tools() -> Result<()> {
+    let there = |tool: &str| {
+        let mut command = Command::new(tool);
+        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    match ["cc", "make"].into_iter().find(|tool| !there(tool)) {
+        None => Ok(()),
+        Some(tool) => bail!(
+            "the build needs `{tool}`, for zstd, SQLite and jemalloc; install it (on Debian: `apt install \
+             build-essential`)"
+        ),
+    }
 }
 
 /// Runs to the end; `remedy` is the one thing to do when it fails.

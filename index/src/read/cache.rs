@@ -114,7 +114,7 @@ impl ReaderCache {
             remote,
             node,
             open_max: settings.open_splits_max,
-            chunks: Arc::new(ChunkCache::new(settings.column_cache_bytes_max)),
+            chunks: Arc::new(ChunkCache::new(settings.column_cache_bytes_max).shown()),
             open: Mutex::default(),
         })
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use platform::telemetry::{self, Metric};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
@@ -107,6 +108,8 @@ impl Weighter<Key, Decoded> for ByBytes {
 pub struct ChunkCache {
     cache: Cache<Key, Decoded, ByBytes>,
     readers: AtomicU64,
+    /// It is the one of searches, which the metrics show.
+    shown: bool,
 }
 
 /// About how large a cached part is, in bytes.
@@ -129,7 +132,13 @@ impl ChunkCache {
             DefaultHashBuilder::default(),
             DefaultLifecycle::default(),
         );
-        Self { cache, readers: AtomicU64::new(0) }
+        Self { cache, readers: AtomicU64::new(0), shown: false }
+    }
+
+    /// The same, and the metrics show what becomes of it.
+    #[must_use]
+    pub fn shown(self) -> Self {
+        Self { shown: true, ..self }
     }
 
     /// A number for a reader's parts.
@@ -144,7 +153,19 @@ impl ChunkCache {
         part: Part,
         decode: impl FnOnce() -> Result<Decoded, E>,
     ) -> Result<Decoded, E> {
-        self.cache.get_or_insert_with(&(reader, part), decode)
+        let mut decoded = false;
+        let found = self.cache.get_or_insert_with(&(reader, part), || {
+            decoded = true;
+            decode()
+        });
+        if self.shown {
+            let metric = if decoded { Metric::ColumnMisses } else { Metric::ColumnHits };
+            telemetry::count(metric, 1);
+            if decoded {
+                telemetry::set(Metric::ColumnBytes, self.bytes() as i64);
+            }
+        }
+        found
     }
 
     /// The part, if it is there.

@@ -124,6 +124,11 @@ pub struct Templates {
     /// All keys, ASCII letters in lower case, and where each ends.
     folded: Vec<u8>,
     ends: Vec<usize>,
+    /// All keys without the marks of their slots, and where each piece ends.
+    plain: String,
+    pieces: Vec<u32>,
+    /// For each template the number of pieces before its first.
+    firsts: Vec<u32>,
 }
 
 impl Templates {
@@ -155,13 +160,21 @@ impl Templates {
 
     fn of(keys: Vec<Box<[u8]>>, counts: Vec<u64>, letters: Vec<Vec<Letters>>) -> Self {
         let (mut folded, mut ends) = (Vec::new(), Vec::with_capacity(keys.len()));
+        let (mut plain, mut pieces) = (String::new(), vec![0]);
+        let mut firsts = Vec::with_capacity(keys.len());
         for key in &keys {
+            firsts.push(pieces.len() as u32 - 1);
+            for piece in key.split(|b| *b == SLOT) {
+                plain.push_str(std::str::from_utf8(piece).unwrap_or_default());
+                pieces.push(plain.len() as u32);
+            }
             folded.extend(key.iter().map(u8::to_ascii_lowercase));
             // What is looked for does not lie over a border.
             folded.push(SLOT);
             ends.push(folded.len());
         }
-        Self { keys: keys.into(), counts, letters, abutting: Vec::new(), folded, ends }
+        let (keys, abutting) = (keys.into(), Vec::new());
+        Self { keys, counts, letters, abutting, folded, ends, plain, pieces, firsts }
     }
 
     /// Those of a column whose values are each one slot.
@@ -173,7 +186,7 @@ impl Templates {
 
     pub(crate) fn memory_bytes(&self) -> usize {
         let slots = self.letters.iter().map(|l| l.len() * 4 + 24).sum::<usize>();
-        self.keys.iter().map(|k| 2 * k.len() + 40).sum::<usize>() + slots
+        self.keys.iter().map(|k| 3 * k.len() + 40).sum::<usize>() + slots + 4 * self.pieces.len()
     }
 
     /// How many.
@@ -223,9 +236,10 @@ impl Templates {
 
     /// The pieces: one more than there are slots.
     pub fn pieces(&self, template: u32) -> impl Iterator<Item = &str> + Clone {
-        let key: &[u8] = self.keys.get(template as usize).map_or(&[], |k| k);
-        // Checked when they were read.
-        key.split(|b| *b == SLOT).map(|piece| std::str::from_utf8(piece).unwrap_or_default())
+        let first = self.firsts.get(template as usize).copied().unwrap_or(0) as usize;
+        let count = self.letters.get(template as usize).map_or(0, |of| of.len() + 1);
+        let ends = self.pieces.get(first..first + count + 1).unwrap_or_default();
+        ends.windows(2).map(|w| self.plain.get(w[0] as usize..w[1] as usize).unwrap_or_default())
     }
 }
 

@@ -173,6 +173,9 @@ impl Remote {
             let own = mine.iter().map(|pilot| (pilot.flight().clone(), true));
             let flights: Vec<_> =
                 own.chain(others.into_iter().map(|flight| (flight, false))).collect();
+            if !flights.is_empty() {
+                telemetry::count(Metric::ReadWaves, 1);
+            }
             for pilot in mine {
                 self.runtime.spawn(self.clone().bring(object.clone(), pilot, place));
             }

@@ -332,23 +332,6 @@ pub(crate) struct TextView {
     asked: AtomicU32,
 }
 
-/// A frame that is kept, or one of our own.
-enum Cow<'a> {
-    Kept(&'a Frame),
-    Own(Box<Frame>),
-}
-
-impl std::ops::Deref for Cow<'_> {
-    type Target = Frame;
-
-    fn deref(&self) -> &Frame {
-        match self {
-            Cow::Kept(frame) => frame,
-            Cow::Own(frame) => frame,
-        }
-    }
-}
-
 /// The half of a frame with the slots that have longer values.
 const LONG: usize = 0;
 /// The other half.
@@ -376,16 +359,6 @@ impl TextView {
 
     fn order(&self) -> &Order {
         self.order.get_or_init(|| self.load.order(&self.chunk))
-    }
-
-    /// Half of a frame that is looked through once: what is kept for others is not pushed out.
-    fn half_once(&self, at: usize, half: usize) -> Checked<Cow<'_>> {
-        let half = 2 * at + half;
-        if let Some(open) = self.halves[half].get() {
-            return open.as_deref().map(Cow::Kept).ok_or(Malformed);
-        }
-        let open = self.chunk.open_half(half, &self.keys);
-        open.map(|frame| Cow::Own(Box::new(frame))).ok_or(Malformed)
     }
 
     fn half(&self, at: usize, half: usize) -> Checked<&Frame> {
@@ -540,18 +513,16 @@ impl TextView {
                 self.find_raw(at, needle, &mut hits)?;
                 continue;
             }
-            let half = self.half_once(at, LONG)?;
-            find_in(&half, needle, &mut hits)?;
+            find_in(self.half(at, LONG)?, needle, &mut hits)?;
             if !needle.is_longer_than(SHORT_BYTES - 1) {
-                let half = self.half_once(at, SHORT)?;
-                find_in(&half, needle, &mut hits)?;
+                find_in(self.half(at, SHORT)?, needle, &mut hits)?;
             }
         }
         self.values(hits, visit)
     }
 
     fn find_raw(&self, at: usize, needle: &Needle<'_>, hits: &mut Hits) -> Checked<()> {
-        let frame = self.half_once(at, LONG)?;
+        let frame = self.half(at, LONG)?;
         let Some((_, ranks)) = self.chunk.parts(at).next() else { return Ok(()) };
         let mut test = |rank: usize| -> Checked<()> {
             if needle.is_in_text(frame.raw_text(rank as u32).ok_or(Malformed)?) {

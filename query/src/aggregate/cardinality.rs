@@ -72,6 +72,14 @@ impl Distinct {
         }
     }
 
+    /// Bytes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        match self {
+            Distinct::Exact(set) => set.capacity() * 9,
+            Distinct::Estimate(registers) => registers.len(),
+        }
+    }
+
     /// How many.
     pub fn count(&self) -> u64 {
         match self {

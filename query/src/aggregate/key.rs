@@ -32,6 +32,14 @@ impl Key {
         }
     }
 
+    /// Bytes of its text.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Key::Str(text) => text.len(),
+            _ => 0,
+        }
+    }
+
     /// The key that a JSON constant names.
     pub fn of_json(value: &Json) -> Self {
         match value {

@@ -73,6 +73,21 @@ impl Partial {
         }
     }
 
+    /// Bytes in memory, about.
+    pub fn memory_bytes(&self) -> usize {
+        const BUCKET_BYTES: usize = 96;
+        let of = |bucket: &Bucket| {
+            BUCKET_BYTES + bucket.subs.iter().map(Partial::memory_bytes).sum::<usize>()
+        };
+        match self {
+            Partial::Keyed(map) => map.iter().map(|(key, bucket)| key.bytes() + of(bucket)).sum(),
+            Partial::Slots(list) => list.iter().map(of).sum(),
+            Partial::Stats(_) => size_of::<Stats>(),
+            Partial::Percentiles(sketch) => sketch.memory_bytes(),
+            Partial::Distinct(distinct) => distinct.memory_bytes(),
+        }
+    }
+
     /// The buckets, by whatever they are ordered.
     pub fn buckets(&self) -> usize {
         match self {

@@ -73,6 +73,17 @@ impl Sketch {
         }
     }
 
+    /// Bytes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        match self {
+            Sketch::Exact(values) => values.capacity() * size_of::<f64>(),
+            Sketch::Bins(bins) => {
+                bins.places.len() * size_of::<u16>()
+                    + bins.blocks.len() * BLOCK_BINS * size_of::<u64>()
+            }
+        }
+    }
+
     /// Ready for questions.
     pub fn finish(&mut self) {
         if let Sketch::Exact(values) = self {

@@ -70,6 +70,7 @@ impl Server {
             concurrent_max: 8,
             threads: 1,
             memory_bytes_max: 64 << 20,
+            partial_cache_bytes_max: 1 << 20,
             tail_queue_hits_max: 100,
             timeout_ms: 60_000,
             api: Settings {

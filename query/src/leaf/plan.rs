@@ -228,6 +228,8 @@ struct Pieces<'p> {
     look: Option<Look>,
     /// A raw text with it may yet not pass.
     look_is_wide: bool,
+    /// Static text, which has no digits, passes nowhere.
+    in_slots_only: bool,
 }
 
 impl<'p> Pieces<'p> {
@@ -235,7 +237,9 @@ impl<'p> Pieces<'p> {
     fn new(pattern: &'p Pattern, view: Option<View>) -> Self {
         let tokens = view == Some(View::Text);
         let in_a_token = pattern.pieces.iter().all(|p| p.text.chars().all(is_token_char));
-        let mut out = Self { pattern, tokens, in_a_token, look: None, look_is_wide: false };
+        let in_slots_only = pattern.pieces.iter().any(|p| has_digit(&p.text));
+        let (look, look_is_wide) = (None, false);
+        let mut out = Self { pattern, tokens, in_a_token, look, look_is_wide, in_slots_only };
         if let ([piece], true, true) =
             (pattern.pieces.as_slice(), pattern.is_fragment(), in_a_token)
             && !piece.text.is_empty()
@@ -275,10 +279,11 @@ impl<'p> Pieces<'p> {
                 false => Known::Read,
             };
         }
-        if self.tokens && template.pieces().iter().any(|p| self.a_token_passes(p, seen)) {
-            return Known::All;
-        }
-        if self.static_text_passes(template) {
+        let pieces = template.pieces();
+        if !self.in_slots_only
+            && (self.tokens && pieces.iter().any(|p| self.a_token_passes(p, seen))
+                || self.text_passes(template))
+        {
             return Known::All;
         }
         let holds = |p: &Piece| template.can_hold(p, pattern.folds);
@@ -296,7 +301,7 @@ impl<'p> Pieces<'p> {
     }
 
     /// Whether the pieces stand in the static text, in their order.
-    fn static_text_passes(&self, template: &Template<'_>) -> bool {
+    fn text_passes(&self, template: &Template<'_>) -> bool {
         // No piece lies over a slot if none has the character that stands for it here.
         let slot = "\0";
         self.pattern.only_pieces

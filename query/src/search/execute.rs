@@ -11,16 +11,18 @@ use model::time::TimeRange;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
+use super::cache::PartialCache;
 use super::order::Order;
 use super::split::{Share, search_split};
 use super::top::top;
 use crate::aggregate::{self, Planned, source::Segment};
 use crate::answer::{Relation, Total};
+use crate::ast::Query;
 use crate::error::{ErrorKind, QueryError};
 use crate::leaf::{LeafError, LiveView, Run};
 use crate::merge::{Merged, SegmentAnswer};
 use crate::plan::{IndexPatterns, Node};
-use crate::request::{SearchRequest, TrackTotal};
+use crate::request::{Agg, SearchRequest, TrackTotal};
 
 /// A planned search.
 #[derive(Debug)]
@@ -39,6 +41,12 @@ pub struct Task {
     pub total: TrackTotal,
     /// The aggregations.
     pub aggs: Vec<Planned>,
+    /// The query, as it was asked.
+    pub query: Query,
+    /// The aggregations, as they were asked.
+    pub asked: Vec<(String, Agg)>,
+    /// What splits answered before.
+    pub partials: Option<Arc<PartialCache>>,
 }
 
 impl Task {
@@ -56,6 +64,9 @@ impl Task {
             wanted: request.from.saturating_add(request.size) * usize::from(request.size > 0),
             total: request.track_total,
             aggs: aggregate::plan(&request.aggs)?,
+            query: request.query.clone(),
+            asked: request.aggs.clone(),
+            partials: None,
         })
     }
 
@@ -170,7 +181,16 @@ fn search_wave(
     let search = |(item, hits): &(Item<'_>, bool)| {
         let wanted = if *hits { task.wanted } else { 0 };
         let share = Share { wanted, found, part: item.part };
-        search_split(task, snapshot, (item.position, item.split), share, run)
+        let cache = task.partials.as_ref().filter(|_| wanted == 0);
+        let cache = cache.map(|cache| (cache, task.key(item.split.meta(), item.part)));
+        if let Some(known) = cache.as_ref().and_then(|(cache, key)| cache.get(key)) {
+            return Ok(known);
+        }
+        let answer = search_split(task, snapshot, (item.position, item.split), share, run)?;
+        if let Some((cache, key)) = cache {
+            cache.keep(key, &answer);
+        }
+        Ok(answer)
     };
     let parts: Vec<_> = pool.install(|| wave.par_iter().with_max_len(1).map(search).collect());
     for (part, (item, _)) in parts.into_iter().zip(wave) {

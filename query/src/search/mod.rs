@@ -2,6 +2,7 @@
 //!
 //! It admits, cancels and bounds searches; what a query or an aggregation means it does not know.
 
+mod cache;
 mod execute;
 pub mod order;
 mod page;
@@ -31,6 +32,7 @@ use crate::leaf::{Memory, Run};
 use crate::plan::{IndexPatterns, Node};
 use crate::request::{SearchRequest, TrackTotal};
 pub use crate::settings::Settings;
+pub use cache::PartialCache;
 use execute::{Task, execute};
 use page::{Wanted, page};
 
@@ -58,6 +60,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     pool: Option<Arc<rayon::ThreadPool>>,
     memory: Arc<Memory>,
+    partials: Option<Arc<PartialCache>>,
     running: Arc<Semaphore>,
     streaming: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -118,6 +121,8 @@ impl Searcher {
                 clock,
                 pool,
                 memory: Arc::new(Memory::new(settings.memory_bytes_max)),
+                partials: (settings.partial_cache_bytes_max > 0)
+                    .then(|| Arc::new(PartialCache::new(settings.partial_cache_bytes_max))),
                 running: Arc::new(Semaphore::new(permits)),
                 streaming: Arc::new(Semaphore::new(permits)),
                 waiting: AtomicUsize::new(0),
@@ -150,7 +155,8 @@ impl Searcher {
         request: SearchRequest,
     ) -> Result<SearchAnswer, QueryError> {
         let started = self.inner.clock.now_ns();
-        let task = Task::new(&request)?;
+        let mut task = Task::new(&request)?;
+        task.partials = self.inner.partials.clone();
         let wanted = Wanted::new(&request)?;
         let permit = self.inner.admit().await?;
         let snapshot = self.snapshot(tenant);

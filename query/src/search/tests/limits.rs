@@ -33,12 +33,13 @@ impl SnapshotSource for Source {
     }
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         buckets_max: 1000,
         concurrent_max: 2,
         threads: 1,
         memory_bytes_max: 1 << 30,
+        partial_cache_bytes_max: 0,
         tail_queue_hits_max: 2,
         timeout_ms: 10_000,
         api: ApiSettings {

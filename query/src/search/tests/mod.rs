@@ -32,9 +32,18 @@ fn free_run() -> Run {
     Run::new(Arc::new(AtomicBool::new(false)), Arc::new(ManualClock::at(0)), 1, memory, 10_000)
 }
 
-fn pool() -> &'static rayon::ThreadPool {
+pub(super) fn pool() -> &'static rayon::ThreadPool {
     static POOL: OnceLock<rayon::ThreadPool> = OnceLock::new();
     POOL.get_or_init(|| rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap())
+}
+
+pub(super) fn api_settings() -> crate::settings::ApiSettings {
+    limits::settings().api
+}
+
+/// Live, in splits, and half of each.
+pub(super) fn large_snapshots() -> &'static [Snapshot] {
+    &large().snapshots
 }
 
 /// A search without admission.
