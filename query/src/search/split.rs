@@ -137,6 +137,15 @@ impl Steps<'_> {
                 out.partly = self.known.is_none();
                 break;
             }
+            if out.count == 0 && steps.len() > 1 {
+                // What matches is rare: filters and templates tell more of all rows at once.
+                let span = within.span();
+                let rest = match newest_first {
+                    true => span.start..step.start,
+                    false => step.end..span.end,
+                };
+                steps = vec![rest].into_iter();
+            }
         }
         out.count = self.known.unwrap_or(out.count);
         Ok(out)
