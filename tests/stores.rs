@@ -458,6 +458,8 @@ fn a_cold_needle_takes_three_requests_a_split() {
     let data = dir.path().join("data");
     let mut settings = s3.settings();
     settings.push(("LOGDRIVE_INDEX__MERGE__FACTOR", "0".to_owned()));
+    // A slow machine is no reason to ask twice here.
+    settings.push(("LOGDRIVE_INDEX__REMOTE__HEDGE_PERCENT_MAX", "0".to_owned()));
     let server = start_as(&data, &settings);
     let mut dice = Dice(11);
     let mut needles = Vec::new();
@@ -492,7 +494,8 @@ fn a_cold_needle_takes_three_requests_a_split() {
     let before = gets();
     find(&needles[2]);
     let taken = gets() - before;
-    assert!(taken >= 1.0 && taken <= f64::from(3 * SPLITS), "{taken} requests");
+    // The end of each, and of the one that has it what tells the row, and the row.
+    assert!(taken >= 1.0 && taken <= f64::from(SPLITS + 2), "{taken} requests");
     // Now the ends of all splits are here. Of those that cannot have it nothing is asked, and the
     // one that has it is waited for twice: for what tells the row, and for the row.
     let before = waves();

@@ -33,9 +33,6 @@ pub struct SplitReader {
     tail_bytes: u32,
 }
 
-/// What is read from the end of an object of which nothing is known.
-const TAIL_GUESS_BYTES: u64 = 64 << 10;
-
 impl SplitReader {
     /// Opens an object; `node` names the generated `_id`s.
     ///
@@ -314,14 +311,23 @@ impl SplitReader {
         Ok(numbers.iter().map(|number| self.column(*number)).collect())
     }
 
-    /// Fetches what reading these columns in these rows needs, in one wave.
+    /// Fetches what reading these columns in these rows needs, and with `times` the rows' times, in
+    /// one wave.
     ///
     /// # Errors
     /// The store fails.
-    pub fn prefetch(&self, columns: &[&Column], rows: &RowSet) -> Result<(), ReadError> {
+    pub fn prefetch(
+        &self,
+        columns: &[&Column],
+        times: bool,
+        rows: &RowSet,
+    ) -> Result<(), ReadError> {
         let mut places: Vec<Place> = Vec::new();
         for group in 0..self.core.groups() {
             if rows.any_in(self.core.rows_of(group)) {
+                if times {
+                    places.push(self.core.group(group)?.times);
+                }
                 for column in columns {
                     self.core.places(column.number, group, &mut places);
                 }
@@ -366,19 +372,12 @@ impl SplitReader {
     }
 }
 
-/// Finds and reads the footer: the tail comes with it, in one read where its length is known.
+/// Finds and reads the footer. Both lie in the tail, which an object that is far away has at hand.
 fn read_footer(id: &SplitId, object: &dyn ObjectBytes) -> Result<(Footer, u32), ReadError> {
     let len = object.len();
-    let guess = len.saturating_sub(TAIL_GUESS_BYTES.max(TRAILER_BYTES as u64));
-    let end = object.read(guess..len)?;
-    let trailer = &end[end.len().saturating_sub(TRAILER_BYTES)..];
-    let trailer = split::read_trailer(id, trailer, len)?;
+    let trailer = object.read(len.saturating_sub(TRAILER_BYTES as u64)..len)?;
+    let trailer = split::read_trailer(id, &trailer, len)?;
     let from = trailer.footer_offset;
-    let to = from + u64::from(trailer.footer_bytes);
-    if from >= guess {
-        let footer = &end[(from - guess) as usize..(to - guess) as usize];
-        return Ok((split::read_footer(id, &trailer, footer)?, trailer.tail_bytes));
-    }
-    let footer = split::read_footer(id, &trailer, &object.read(from..to)?)?;
-    Ok((footer, trailer.tail_bytes))
+    let footer = object.read(from..from + u64::from(trailer.footer_bytes))?;
+    Ok((split::read_footer(id, &trailer, &footer)?, trailer.tail_bytes))
 }

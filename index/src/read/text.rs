@@ -180,6 +180,23 @@ impl Column {
         Ok(out)
     }
 
+    /// The rows of `within` in groups whose filter may know this folded token as that of a slot or
+    /// raw value. Only filters are read.
+    ///
+    /// # Errors
+    /// The split cannot be read.
+    pub fn rows_that_may_hold(&self, token: &str, within: &RowSet) -> Result<RowSet, ReadError> {
+        let key = key(self.number, token.as_bytes());
+        let mut out = within.clone();
+        for group in 0..self.core.groups() {
+            let rows = self.core.rows_of(group);
+            if within.any_in(rows.clone()) && !may_hold(&self.core.filter(group)?, key) {
+                out.and_not(&RowSet::range(within.docs(), rows));
+            }
+        }
+        Ok(out)
+    }
+
     /// The rows of `within` that have a slot (or raw value) in which the fragment stands, which
     /// consists of token characters only; with `fold` whatever the case of ASCII letters. Exact
     /// for slots (and raw values) alone: static text is not looked at.

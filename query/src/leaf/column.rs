@@ -15,7 +15,7 @@ use super::plan::TextPlan;
 use super::rows::SplitEval;
 use super::run::LeafError;
 use super::scan::for_each_value;
-use super::text::{TextTest, count_texts, plan_texts};
+use super::text::{TextTest, count_texts, filtered_by, plan_texts};
 use crate::test::{Kind, ValueTest, View};
 
 /// What was found out about tests in one split, for the time of a search.
@@ -105,6 +105,27 @@ impl SplitEval<'_> {
         };
         self.memo.known.borrow_mut().insert(key, known.clone());
         Ok(known)
+    }
+
+    /// The rows of `within` that can pass, as far as the groups' filters tell; nothing else is read.
+    pub(crate) fn may_pass(
+        &self,
+        (info, columns): (&FieldInfo, &[Arc<Column>]),
+        (test, view): (&ValueTest, View),
+        within: &RowSet,
+    ) -> Result<RowSet, LeafError> {
+        let mut out = RowSet::none(within.docs());
+        for column in columns {
+            if column.kind() != ColumnKind::Text {
+                return Ok(within.clone());
+            }
+            let Known::Texts(plan) = self.known((info, column), (test, view))? else {
+                return Ok(within.clone());
+            };
+            let Some(token) = filtered_by(&plan) else { return Ok(within.clone()) };
+            out.or(&column.rows_that_may_hold(token, within)?);
+        }
+        Ok(out)
     }
 
     /// How many rows of the whole split pass, when that is known without looking at rows, or at

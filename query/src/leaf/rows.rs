@@ -41,7 +41,7 @@ impl<'a> SplitEval<'a> {
         indexes: &IndexPatterns,
     ) -> Result<RowSet, LeafError> {
         let within = RowSet::range(self.reader.docs(), self.reader.rows_in(time)?);
-        self.prefetch((&[node], indexes), &[], &within)?;
+        self.prefetch((&[node], indexes), (&[], false), &within)?;
         self.matching_of(node, indexes, &within)
     }
 
@@ -69,7 +69,7 @@ impl<'a> SplitEval<'a> {
     pub fn prefetch(
         &self,
         (nodes, indexes): (&[&Node], &IndexPatterns),
-        fields: &[&str],
+        (fields, times): (&[&str], bool),
         within: &RowSet,
     ) -> Result<(), LeafError> {
         if within.is_empty() {
@@ -95,7 +95,43 @@ impl<'a> SplitEval<'a> {
             columns.extend(self.reader.columns(path)?);
         }
         let columns: Vec<&Column> = columns.iter().map(Arc::as_ref).collect();
-        Ok(self.reader.prefetch(&columns, within)?)
+        Ok(self.reader.prefetch(&columns, times, within)?)
+    }
+
+    /// The rows of `within` that can match, as far as the groups' filters tell: they lie at the end of
+    /// the object, which is at hand. What cannot match is neither fetched nor read.
+    ///
+    /// # Errors
+    /// The split cannot be read, or the search was stopped.
+    pub fn possible(&self, node: &Node, within: &RowSet) -> Result<RowSet, LeafError> {
+        match node {
+            Node::None => Ok(RowSet::none(within.docs())),
+            Node::Field(FieldNode { target: Target::Path(path), test }) => {
+                let Some((info, view)) = self.resolve(path) else {
+                    return Ok(within.clone());
+                };
+                let columns = self.reader.columns(&info.path)?;
+                self.may_pass((info, &columns), (test, view), within)
+            }
+            Node::Bool(b) => {
+                let mut out = within.clone();
+                for part in &b.must {
+                    if out.is_empty() {
+                        return Ok(out);
+                    }
+                    out = self.possible(part, &out)?;
+                }
+                if b.minimum_should > 0 && !b.should.is_empty() && !out.is_empty() {
+                    let mut some = RowSet::none(within.docs());
+                    for part in &b.should {
+                        some.or(&self.possible(part, &out)?);
+                    }
+                    out = some;
+                }
+                Ok(out)
+            }
+            _ => Ok(within.clone()),
+        }
     }
 
     /// Adds the columns that a query reads.

@@ -301,6 +301,18 @@ fn slot_token_rows(
     Ok(column.rows_with_slot_token((token, Some(&can)), within)?)
 }
 
+/// A token that every passing text has in a slot or as a raw text, so that the groups' filters tell
+/// where there is none.
+pub(crate) fn filtered_by(plan: &TextPlan) -> Option<&str> {
+    let in_slots = |known: &Known| matches!(known, Known::None | Known::Slots);
+    match &plan.look {
+        Some(Look::Token(token)) if plan.parts.is_empty() && plan.known.iter().all(in_slots) => {
+            Some(token)
+        }
+        _ => needle_of(plan),
+    }
+}
+
 /// A token of a slot that every passing text has, where all that may pass must be read: such texts
 /// are few, and the groups' filters find them soonest.
 fn needle_of(plan: &TextPlan) -> Option<&str> {

@@ -71,8 +71,13 @@ pub fn search_split(
             return Ok(SegmentAnswer::default());
         }
     }
+    let within = eval.possible(&task.node, &within)?;
+    if within.is_empty() {
+        return Ok(SegmentAnswer::default());
+    }
     let (fields, nodes) = task.reads();
-    eval.prefetch((&nodes, &task.indexes), &fields, &within)?;
+    let times = share.wanted > 0;
+    eval.prefetch((&nodes, &task.indexes), (&fields, times), &within)?;
     if let (Some(Count::Slots(sure, column, plan)), 0) = (&counted, share.wanted) {
         let count = sure + eval.slot_count(column, plan)?;
         return Ok(SegmentAnswer { count, ..SegmentAnswer::default() });
@@ -125,7 +130,8 @@ impl Steps<'_> {
         let newest_first = task.order.by_time() != Some(false);
         let mut steps = steps(within.span(), newest_first).into_iter();
         while let Some(step) = steps.next() {
-            let open = RowSet::range(within.docs(), step.clone());
+            let mut open = RowSet::range(within.docs(), step.clone());
+            open.and(within);
             let rows = self.eval.matching_of(&task.node, &task.indexes, &open)?;
             out.count += u64::from(rows.count());
             let segment = Segment::Split(self.eval);
