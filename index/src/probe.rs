@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::read::{Dictionary, Templates};
-use crate::split::codec::{take_ints, take_ords};
+use crate::split::codec::{take_ints, take_ords, take_value};
 use crate::split::filter::may_hold;
 use crate::split::shape::parts;
 use crate::split::text::{Anew, Needle, TextChunk, TextView};
@@ -19,7 +19,12 @@ pub fn split_part(bytes: &[u8]) {
     match choice % 7 {
         0 => {
             let ints = take_ints(rest, COUNT_MAX);
-            assert!(ints.is_none_or(|list| list.len() <= COUNT_MAX));
+            assert!(ints.as_ref().is_none_or(|list| list.len() <= COUNT_MAX));
+            let ints = ints.unwrap_or_default();
+            for at in [0, ints.len() / 2, ints.len().saturating_sub(1), ints.len()] {
+                let one = take_value(bytes, at);
+                assert!(ints.is_empty() || one == ints.get(at).copied());
+            }
         }
         1 => {
             if let Some(ords) = take_ords(rest, COUNT_MAX, 300) {

@@ -78,6 +78,8 @@ pub struct MergeSettings {
     pub memory_bytes_max: u64,
     /// Merges at once, each on one thread; 0: one for every four cores, at least one.
     pub threads: usize,
+    /// So many splits may wait for a merge; beyond it publishing waits, and ingest with it. 0: any.
+    pub backlog_max: usize,
     /// How often the merger looks for work.
     pub interval_ms: u64,
 }
@@ -170,6 +172,7 @@ pub fn test_settings() -> Settings {
             rewrites_max: 2,
             memory_bytes_max: 48 << 20,
             threads: 0,
+            backlog_max: 0,
             interval_ms: 1_000,
         },
         retention: RetentionSettings { default_days: 0, rules: Vec::new() },

@@ -55,6 +55,7 @@ metrics! {
     SplitBytes = "logdrive_split_bytes", Gauge, "Bytes of the published splits";
     MergeSeconds = "logdrive_merge_seconds", Histogram, "Time of one merge";
     MergedSplits = "logdrive_merged_splits_total", Counter, "Splits replaced by merges";
+    MergesAwaited = "logdrive_merges_awaited_total", Counter, "Merges that publishing waited for, because too many splits wait";
     ExpiredSplits = "logdrive_expired_splits_total", Counter, "Splits dropped by retention";
     StoreRequests = "logdrive_object_store_requests_total", Counter, "Object store requests, by operation";
     StoreErrors = "logdrive_object_store_errors_total", Counter, "Failed object store requests, by operation";

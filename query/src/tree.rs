@@ -34,10 +34,26 @@ impl Object {
         self.0.push((name.into(), value.into()));
     }
 
-    /// Adds a member, in the place of one of that name.
-    pub fn insert(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Tree>) {
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds a member, in the place of one of that name among the first few; there must be none among
+    /// the others.
+    pub fn put(
+        &mut self,
+        first: usize,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<Tree>,
+    ) {
         let (name, value) = (name.into(), value.into());
-        match self.0.iter_mut().find(|(other, _)| *other == name) {
+        match self.0.iter_mut().take(first).find(|(other, _)| *other == name) {
             Some((_, old)) => *old = value,
             None => self.0.push((name, value)),
         }
@@ -108,8 +124,9 @@ mod tests {
     fn what_is_written_is_what_can_be_searched() {
         let mut inner = Object::default();
         inner.push("a", 1);
-        inner.insert("b", "x\"y");
-        inner.insert("a", 2.5);
+        inner.put(1, "b", "x\"y");
+        inner.put(1, "a", 2.5);
+        assert_eq!((inner.len(), inner.is_empty()), (2, false));
         let mut outer = Object::with_capacity(2);
         outer.push("list", Tree::List(vec![Tree::Object(inner), Json::Null.into(), true.into()]));
         outer.push(String::from("empty"), Object::default());

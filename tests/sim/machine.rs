@@ -78,6 +78,7 @@ fn index_settings() -> index::Settings {
         rewrites_max: 2,
         memory_bytes_max: 1 << 20,
         threads: 1,
+        backlog_max: 0,
         interval_ms: 10,
     };
     settings.retention.rules =

@@ -73,6 +73,25 @@ impl Inner {
         }
     }
 
+    /// Merges before more is published, while too many splits wait for it: ingest then goes at the
+    /// speed of merging. A merge that fails holds nothing up.
+    pub(super) fn keep_up(&self) {
+        let backlog_max = self.settings.merge.backlog_max;
+        let behind = || {
+            let splits = self.live.splits();
+            let metas: Vec<&SplitMeta> = splits.iter().map(|s| s.meta()).collect();
+            backlog_max > 0 && merge::waiting(&metas, &self.settings) > backlog_max
+        };
+        while !self.live.is_stopping() && behind() {
+            match self.merge_once() {
+                Ok(true) => telemetry::count(Metric::MergesAwaited, 1),
+                // Others merge what there is.
+                Ok(false) => self.live.wait(Duration::from_millis(50)),
+                Err(error) => return note("a merge failed", Err::<(), _>(error)),
+            }
+        }
+    }
+
     /// Merges at once.
     pub(super) fn merge_threads(&self) -> usize {
         match self.settings.merge.threads {

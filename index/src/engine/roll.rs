@@ -47,6 +47,7 @@ impl Inner {
 
     pub(super) fn publish_loop(&self) {
         while let Some(roll) = self.live.next_roll(&|| self.now()) {
+            self.keep_up();
             *lock(&self.rolling) = Some(Rolling { roll, built: None });
             let mut pause = RETRY_MIN;
             while let Err(error) = self.publish_once() {

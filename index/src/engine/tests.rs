@@ -118,6 +118,7 @@ fn settings() -> Settings {
         rewrites_max: 2,
         memory_bytes_max: 1 << 20,
         threads: 2,
+        backlog_max: 0,
         interval_ms: 1,
     };
     Settings { roll_raw_bytes: 2000, merge, ..test_settings() }
@@ -341,5 +342,30 @@ fn the_oldest_objects_go_when_the_newer_ones_have_the_bytes() {
     while objects() > index.split_count() {
         std::thread::yield_now();
     }
+    index.stop();
+}
+
+#[test]
+fn publishing_waits_for_merges_when_too_many_splits_wait() {
+    const BACKLOG_MAX: usize = 6;
+    let bench = Bench::new();
+    let mut settings = settings();
+    settings.merge.backlog_max = BACKLOG_MAX;
+    // The merger itself looks once, and then never again.
+    settings.merge.threads = 1;
+    settings.merge.interval_ms = 3_600_000;
+    let index = bench.open(settings.clone());
+    let groups = settings.merge.rewrites_max as usize + 1;
+    let most = BACKLOG_MAX + 1 + groups * (settings.merge.factor - 1);
+    for n in 0..40 {
+        feed(&index, n, "logs", NOON);
+        index.flush();
+        wait_published(&index, n + 1);
+        let splits = index.split_count();
+        // What was merged twice stays.
+        let finished = n as usize / settings.merge.factor.pow(settings.merge.rewrites_max);
+        assert!(splits <= most + finished, "{splits} splits after {n} rolls");
+    }
+    check(&index, 40);
     index.stop();
 }

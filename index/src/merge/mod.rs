@@ -38,15 +38,17 @@ pub enum MergeError {
     Stopped,
 }
 
-/// The next splits to merge: of one tenant, bucket, retention and number of rewrites, the oldest
-/// first, as many as fit.
-pub fn next_merge<'a>(splits: &[&'a SplitMeta], settings: &Settings) -> Option<Vec<&'a SplitMeta>> {
+/// Splits that may be merged with each other: of one tenant, bucket, retention and number of
+/// rewrites.
+type Groups<'s> = BTreeMap<(u32, &'s Tenant, Timestamp, Retention), Vec<&'s SplitMeta>>;
+
+/// The groups of which there are enough for a merge.
+fn groups<'s>(splits: &[&'s SplitMeta], settings: &Settings) -> Groups<'s> {
     let merge = &settings.merge;
+    let mut groups: Groups<'_> = BTreeMap::new();
     if merge.factor < 2 {
-        return None;
+        return groups;
     }
-    type Group<'s> = BTreeMap<(u32, &'s Tenant, Timestamp, Retention), Vec<&'s SplitMeta>>;
-    let mut groups: Group<'_> = BTreeMap::new();
     let width = (settings.bucket_ms as i64).saturating_mul(1_000_000);
     for split in splits {
         let small = split.raw_bytes <= merge.raw_bytes_max / 2;
@@ -57,17 +59,28 @@ pub fn next_merge<'a>(splits: &[&'a SplitMeta], settings: &Settings) -> Option<V
             groups.entry(key).or_default().push(split);
         }
     }
-    groups.into_values().find_map(|mut group| {
+    groups.retain(|_, group| group.len() >= merge.factor);
+    groups
+}
+
+/// The next splits to merge: the oldest of a group, as many as fit.
+pub fn next_merge<'a>(splits: &[&'a SplitMeta], settings: &Settings) -> Option<Vec<&'a SplitMeta>> {
+    let merge = &settings.merge;
+    groups(splits, settings).into_values().find_map(|mut group| {
         group.sort_by(|a, b| (a.time.from, &a.id).cmp(&(b.time.from, &b.id)));
         let mut raw = 0;
         let fits = |s: &&SplitMeta| {
             raw += s.raw_bytes;
             raw <= merge.raw_bytes_max
         };
-        let enough = group.len() >= merge.factor;
         let chosen: Vec<_> = group.into_iter().take(merge.factor).take_while(fits).collect();
-        (enough && chosen.len() >= 2).then_some(chosen)
+        (chosen.len() >= 2).then_some(chosen)
     })
+}
+
+/// How many splits wait for a merge.
+pub fn waiting(splits: &[&SplitMeta], settings: &Settings) -> usize {
+    groups(splits, settings).values().map(Vec::len).sum()
 }
 
 /// How long a split is kept: as the longest of its indexes.

@@ -2,6 +2,7 @@
 //!
 //! Every bucket that is written is counted against the limit before it is made.
 
+use hashbrown::HashSet;
 use jiff::tz::TimeZone;
 use model::time::Timestamp;
 use serde_json::{Value as Json, json};
@@ -59,13 +60,15 @@ impl Writer {
         partials: Vec<Partial>,
         out: &mut Object,
     ) -> Result<(), QueryError> {
+        // Their own names differ; one may be that of a member of the bucket.
+        let head = out.len();
         for (planned, partial) in planned.iter().zip(partials) {
             let mut body = Object::default();
             if let Some(meta) = &planned.meta {
                 body.push("meta", Json::Object(meta.clone()));
             }
             self.one(planned, partial, &mut body)?;
-            out.insert(planned.name.clone(), body);
+            out.put(head, planned.name.clone(), body);
         }
         Ok(())
     }
@@ -293,15 +296,18 @@ fn print_millis(formats: &Formats, millis: f64) -> String {
 fn percentiles(agg: &PercentilesAgg, value: impl Fn(f64) -> Option<f64>) -> Tree {
     let time = is_time_field(&agg.field);
     let mut object = Object::default();
-    let mut list = Vec::new();
+    let (mut list, mut named) = (Vec::new(), HashSet::new());
     for percent in &agg.percents {
         let value = value(*percent);
         let text = value.filter(|_| time).map(|v| print_millis(&Formats::default(), v));
         if agg.keyed {
             let name = json!(percent).to_string();
-            object.insert(name.clone(), json!(value));
+            if !named.insert(name.clone()) {
+                continue;
+            }
+            object.push(name.clone(), json!(value));
             if let Some(text) = text {
-                object.insert(format!("{name}_as_string"), text);
+                object.push(format!("{name}_as_string"), text);
             }
         } else {
             let mut entry = Object::with_capacity(3);

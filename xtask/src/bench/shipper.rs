@@ -31,7 +31,8 @@ pub(super) fn measure(generator: &Path, dir: &Path, docs: u64, report: &mut Repo
         }
     }
     let program = target().join("release/logdrive");
-    let server = Server::start(&program, &data, free_port(9400)?, &dir.join("shipped.log"))?;
+    let said = dir.join("shipped.log");
+    let server = Server::start((&program, &[]), &data, free_port(9400)?, &said)?;
     let start = |name: &str, once: bool| {
         let mut command = Command::new(&shipper);
         command.args(["run", "--to", &server.url, "--index", "shipped", "--state"]).arg(&state);

@@ -24,7 +24,7 @@ pub(super) const NODE: NodeId = NodeId(9);
 pub(super) const START_MS: i64 = 1_795_125_600_000;
 
 pub(super) struct Corpus {
-    /// The same records live, in splits, and half of each.
+    /// The same records live, in splits, half of each, and in one split that was merged.
     pub(super) snapshots: Vec<Snapshot>,
     pub(super) docs: Vec<Doc>,
     _dir: tempfile::TempDir,
@@ -256,6 +256,26 @@ fn splits(
     out
 }
 
+/// One split of the rows of several.
+fn merged(splits: &[Arc<Split>], dir: &Path, cache: &Arc<ReaderCache>, seed: u64) -> Arc<Split> {
+    let docs: u64 = splits.iter().map(|split| split.meta().docs).sum();
+    let settings = Settings { group_rows: docs as u32 / 5 + 3, ..test_settings() };
+    let (clock, rng) = (ManualClock::at(5), SeededRng::new(seed));
+    let builder = Builder {
+        settings: &settings,
+        staging: dir,
+        threads: 1,
+        node: NODE,
+        clock: &clock,
+        rng: &rng,
+    };
+    let inputs: Vec<_> =
+        splits.iter().map(|split| (split.meta().clone(), split.open().unwrap())).collect();
+    let built = index::merge::merge(&builder, &inputs, &|| false).unwrap();
+    cache.adopt(&built.meta, &built.path).unwrap();
+    Arc::new(Split::new(built.meta, cache.clone()))
+}
+
 impl Corpus {
     pub(super) fn new(docs: u64, batch_docs: u64, seed: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -285,10 +305,13 @@ impl Corpus {
         let mut all = snapshot(&batches[..half], none, seed + 1);
         all.splits.extend(snapshot(&batches[half..], none, seed + 2).splits);
         all.splits.sort_by_key(|s| std::cmp::Reverse(s.meta().time.to));
+        let merged = merged(&all.splits, &staging, &cache, seed + 5);
+        let merged = Snapshot { splits: vec![merged], ..all.clone() };
         let snapshots = vec![
             snapshot(none, &batches, seed + 3),
             all,
             snapshot(&batches[..half], &batches[half..], seed + 4),
+            merged,
         ];
         Self { snapshots, docs, _dir: dir, _runtime: runtime }
     }
