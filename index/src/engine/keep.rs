@@ -50,26 +50,33 @@ impl Inner {
     /// Merges, expires and collects until the index stops.
     pub(super) fn keep_loop(&self) {
         while !self.live.is_stopping() {
-            let merged = self.merge_once();
-            let busy = matches!(merged, Ok(true));
-            note("a merge failed", merged);
+            let busy = self.merge_and_note();
             note("expiring failed", self.expire_once());
             note("collecting garbage failed", self.collect_garbage_once());
-            if !busy {
-                self.live.wait(Duration::from_millis(self.settings.merge.interval_ms.max(10)));
-            }
+            self.pause(busy);
         }
     }
 
     /// Merges until the index stops, beside [`Inner::keep_loop`].
     pub(super) fn merge_loop(&self) {
         while !self.live.is_stopping() {
-            let merged = self.merge_once();
-            let busy = matches!(merged, Ok(true));
-            note("a merge failed", merged);
-            if !busy {
-                self.live.wait(Duration::from_millis(self.settings.merge.interval_ms.max(10)));
-            }
+            let busy = self.merge_and_note();
+            self.pause(busy);
+        }
+    }
+
+    /// One merge, if one is due; whether there was one.
+    fn merge_and_note(&self) -> bool {
+        let merged = self.merge_once();
+        let busy = matches!(merged, Ok(true));
+        note("a merge failed", merged);
+        busy
+    }
+
+    /// Waits for the next look, unless there was something to do.
+    fn pause(&self, busy: bool) {
+        if !busy {
+            self.live.wait(Duration::from_millis(self.settings.merge.interval_ms.max(10)));
         }
     }
 
@@ -77,10 +84,13 @@ impl Inner {
     /// speed of merging. A merge that fails holds nothing up.
     pub(super) fn keep_up(&self) {
         let backlog_max = self.settings.merge.backlog_max;
+        if backlog_max == 0 {
+            return;
+        }
         let behind = || {
             let splits = self.live.splits();
             let metas: Vec<&SplitMeta> = splits.iter().map(|s| s.meta()).collect();
-            backlog_max > 0 && merge::waiting(&metas, &self.settings) > backlog_max
+            merge::waiting(&metas, &self.settings) > backlog_max
         };
         while !self.live.is_stopping() && behind() {
             match self.merge_once() {

@@ -419,17 +419,14 @@ fn count_narrow(list: &[u8], counts: &mut [u64]) {
         return count_each(list.iter().map(|v| usize::from(*v)), counts);
     }
     let mut tables = [[0u32; 256]; 4];
-    // A table cannot overflow within a chunk.
-    for chunk in fours.chunks(u32::MAX as usize) {
-        for four in chunk {
-            for (table, ord) in tables.iter_mut().zip(four) {
-                table[usize::from(*ord)] += 1;
-            }
+    // Positions are 32 bits wide, so no table can overflow.
+    for four in fours {
+        for (table, ord) in tables.iter_mut().zip(four) {
+            table[usize::from(*ord)] += 1;
         }
-        for (ord, count) in counts.iter_mut().enumerate().take(256) {
-            *count += tables.iter().map(|table| u64::from(table[ord])).sum::<u64>();
-        }
-        tables = [[0; 256]; 4];
+    }
+    for (ord, count) in counts.iter_mut().enumerate().take(256) {
+        *count += tables.iter().map(|table| u64::from(table[ord])).sum::<u64>();
     }
     count_each(rest.iter().map(|v| usize::from(*v)), counts);
 }

@@ -295,7 +295,9 @@ impl Of<'_> {
         let mut out = Vec::with_capacity(subs.len());
         for sub in subs {
             let Kind::Terms(agg) = &sub.kind else {
-                let Some(_) = Sink::of(sub, self.eval, 0)? else { return Ok(None) };
+                if !Sink::takes(sub) {
+                    return Ok(None);
+                }
                 out.push(Inner::Numbers(sub));
                 continue;
             };

@@ -28,6 +28,15 @@ enum Lists {
 }
 
 impl<'a> Sink<'a> {
+    /// Whether an aggregation is one of those.
+    pub(super) fn takes(planned: &Planned) -> bool {
+        match &planned.kind {
+            Kind::Metric(agg) => agg.metric != Metric::ValueCount && agg.missing.is_none(),
+            Kind::Percentiles(_) => true,
+            _ => false,
+        }
+    }
+
     /// For an aggregation of numbers; `None` when it is another.
     ///
     /// # Errors
@@ -38,7 +47,7 @@ impl<'a> Sink<'a> {
         buckets: usize,
     ) -> Result<Option<Self>, LeafError> {
         let (path, of) = match &planned.kind {
-            Kind::Metric(agg) if agg.metric != Metric::ValueCount && agg.missing.is_none() => {
+            Kind::Metric(agg) if Self::takes(planned) => {
                 eval.run.charge(buckets * size_of::<Stats>())?;
                 (&agg.field, Lists::Stats(vec![Stats::default(); buckets]))
             }

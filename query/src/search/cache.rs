@@ -72,7 +72,7 @@ impl Task {
         let mut text = String::with_capacity(256);
         write_time(self.time, split.time, &mut text);
         write_query(&self.query, split.time, &mut text);
-        let _ = write!(text, "{:?}{:?}", self.indexes, self.asked);
+        text.push_str(&self.asked);
         (split.id.clone(), part, xxh3_128(text.as_bytes()))
     }
 }
@@ -113,16 +113,14 @@ mod tests {
     use std::sync::Arc;
 
     use model::time::Timestamp;
-    use platform::clock::ManualClock;
     use serde_json::{Value as Json, json};
 
     use super::*;
     use crate::aggregate;
     use crate::elastic::Reader;
-    use crate::leaf::{Memory, Run};
     use crate::request::TrackTotal;
     use crate::search::execute::execute;
-    use crate::search::tests::{api_settings, large_snapshots, pool};
+    use crate::search::tests::{api_settings, free_run, large_snapshots, pool};
 
     fn task(body: &Json) -> Task {
         let mut reader = Reader::new(Timestamp(0), &api_settings());
@@ -133,9 +131,7 @@ mod tests {
 
     fn answer(mut task: Task, cache: Option<&Arc<PartialCache>>) -> (u64, Json) {
         task.partials = cache.cloned();
-        let memory = Arc::new(Memory::new(u64::MAX));
-        let run = Run::new(Arc::default(), Arc::new(ManualClock::at(0)), 1, memory, 10_000);
-        let merged = execute(&task, &large_snapshots()[1], &run, pool()).unwrap();
+        let merged = execute(&task, &large_snapshots()[1], &free_run(), pool()).unwrap();
         let aggs = aggregate::answer(&task.aggs, merged.partials, 10_000).unwrap();
         (merged.count, Json::Object(aggs.into_json()))
     }

@@ -22,7 +22,7 @@ use crate::error::{ErrorKind, QueryError};
 use crate::leaf::{LeafError, LiveView, Run};
 use crate::merge::{Merged, SegmentAnswer};
 use crate::plan::{IndexPatterns, Node};
-use crate::request::{Agg, SearchRequest, TrackTotal};
+use crate::request::{SearchRequest, TrackTotal};
 
 /// A planned search.
 #[derive(Debug)]
@@ -43,8 +43,8 @@ pub struct Task {
     pub aggs: Vec<Planned>,
     /// The query, as it was asked.
     pub query: Query,
-    /// The aggregations, as they were asked.
-    pub asked: Vec<(String, Agg)>,
+    /// The indexes and the aggregations, as they were asked: a text that tells them from others.
+    pub asked: String,
     /// What splits answered before.
     pub partials: Option<Arc<PartialCache>>,
 }
@@ -65,7 +65,7 @@ impl Task {
             total: request.track_total,
             aggs: aggregate::plan(&request.aggs)?,
             query: request.query.clone(),
-            asked: request.aggs.clone(),
+            asked: format!("{:?}{:?}", request.indexes, request.aggs),
             partials: None,
         })
     }

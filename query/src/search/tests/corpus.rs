@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use index::build::BuiltSplit;
 use index::live::Roll;
 use index::publish::Builder;
 use index::read::cache::ReaderCache;
-use index::read::chunks::ChunkCache;
 use index::read::{LiveBatch, Snapshot, Split};
 use index::settings::{Settings, test_settings};
 use model::batch::BatchBuilder;
@@ -238,45 +238,42 @@ fn splits(
 ) -> Vec<Arc<Split>> {
     // A split has several groups of rows, of no round number.
     let docs: usize = batches.iter().map(|b| b.batch.records().len()).sum();
-    let settings = Settings { group_rows: docs as u32 / 7 + 3, ..test_settings() };
+    let roll = Roll { batches: batches.iter().map(live).collect(), checkpoint: Default::default() };
+    let built = with_builder(docs / 7 + 3, dir, seed, |builder| builder.build(&roll).unwrap());
+    built.into_iter().map(|built| adopted(built, cache)).collect()
+}
+
+/// Builds splits with groups of so many rows.
+fn with_builder<T>(
+    group_rows: usize,
+    dir: &Path,
+    seed: u64,
+    build: impl FnOnce(&Builder<'_>) -> T,
+) -> T {
+    let settings = Settings { group_rows: group_rows as u32, ..test_settings() };
     let (clock, rng) = (ManualClock::at(5), SeededRng::new(seed));
-    let builder = Builder {
+    build(&Builder {
         settings: &settings,
         staging: dir,
         threads: 1,
         node: NODE,
         clock: &clock,
         rng: &rng,
-    };
-    let roll = Roll { batches: batches.iter().map(live).collect(), checkpoint: Default::default() };
-    let mut out = Vec::new();
-    for built in builder.build(&roll).unwrap() {
-        cache.adopt(&built.meta, &built.path).unwrap();
-        out.push(Arc::new(Split::new(built.meta, cache.clone())));
-    }
-    out
+    })
+}
+
+fn adopted(built: BuiltSplit, cache: &Arc<ReaderCache>) -> Arc<Split> {
+    cache.adopt(&built.meta, &built.path).unwrap();
+    Arc::new(Split::new(built.meta, cache.clone()))
 }
 
 /// One split of the rows of several.
 fn merged(splits: &[Arc<Split>], dir: &Path, cache: &Arc<ReaderCache>, seed: u64) -> Arc<Split> {
-    let docs: u64 = splits.iter().map(|split| split.meta().docs).sum();
-    let settings = Settings { group_rows: docs as u32 / 5 + 3, ..test_settings() };
-    let (clock, rng) = (ManualClock::at(5), SeededRng::new(seed));
-    let builder = Builder {
-        settings: &settings,
-        staging: dir,
-        threads: 1,
-        node: NODE,
-        clock: &clock,
-        rng: &rng,
-    };
-    // Readers of its own: the splits stay closed for those who test how they are opened.
-    let chunks = Arc::new(ChunkCache::new(1 << 20));
-    let open = |split: &Arc<Split>| split.open_with(chunks.clone()).unwrap();
-    let inputs: Vec<_> = splits.iter().map(|split| (split.meta().clone(), open(split))).collect();
-    let built = index::merge::merge(&builder, &inputs, &|| false).unwrap();
-    cache.adopt(&built.meta, &built.path).unwrap();
-    Arc::new(Split::new(built.meta, cache.clone()))
+    let docs = splits.iter().map(|split| split.meta().docs as usize).sum::<usize>();
+    let inputs: Vec<_> =
+        splits.iter().map(|split| (split.meta().clone(), split.open().unwrap())).collect();
+    let merge = |builder: &Builder<'_>| index::merge::merge(builder, &inputs, &|| false).unwrap();
+    adopted(with_builder(docs / 5 + 3, dir, seed, merge), cache)
 }
 
 impl Corpus {

@@ -27,7 +27,7 @@ use corpus::{Corpus, SERVICES, START_MS, WORDS};
 use naive::Doc;
 
 /// A run without limits.
-fn free_run() -> Run {
+pub(super) fn free_run() -> Run {
     let memory = Arc::new(Memory::new(u64::MAX));
     Run::new(Arc::new(AtomicBool::new(false)), Arc::new(ManualClock::at(0)), 1, memory, 10_000)
 }
