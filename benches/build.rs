@@ -14,26 +14,13 @@ use index::read::object::MappedObject;
 use index::read::{SplitMeta, SplitReader};
 use index::settings::test_settings;
 use model::batch::Batch;
-use model::id::NodeId;
-use platform::clock::ManualClock;
 use platform::disk::Mapped;
-use platform::rng::SeededRng;
-use shared::{access, batch, roll};
+use shared::{NODE, access, batch, roll, with_builder};
 
 const DOCS: u64 = 20_000;
-const NODE: NodeId = NodeId(1);
 
 fn build_all(dir: &Path, seed: u64, batch: &Arc<Batch>) -> Vec<BuiltSplit> {
-    let (settings, clock, rng) = (test_settings(), ManualClock::at(0), SeededRng::new(seed));
-    let builder = Builder {
-        settings: &settings,
-        staging: dir,
-        threads: 1,
-        node: NODE,
-        clock: &clock,
-        rng: &rng,
-    };
-    builder.build(&roll(batch)).expect("splits")
+    with_builder(&test_settings(), dir, seed, |b| b.build(&roll(batch)).expect("splits"))
 }
 
 /// One roll of a batch to splits, which are removed again.
@@ -85,15 +72,7 @@ fn merging(c: &mut Criterion) {
     let raw: u64 = batches.iter().map(|b| b.raw_bytes()).sum();
     let built: Vec<BuiltSplit> =
         (2u64..).zip(&batches).flat_map(|(seed, b)| build_all(dir.path(), seed, b)).collect();
-    let (settings, clock, rng) = (test_settings(), ManualClock::at(0), SeededRng::new(99));
-    let builder = Builder {
-        settings: &settings,
-        staging: dir.path(),
-        threads: 1,
-        node: NODE,
-        clock: &clock,
-        rng: &rng,
-    };
+    let settings = test_settings();
     let mut group = c.benchmark_group("merge");
     group.sample_size(10);
     group.throughput(Throughput::Bytes(raw));
@@ -101,7 +80,8 @@ fn merging(c: &mut Criterion) {
         b.iter_batched(
             || built.iter().map(open).collect::<Vec<_>>(),
             |inputs| {
-                let merged = merge(&builder, &inputs, &|| false).expect("a split");
+                let merge = |b: &Builder<'_>| merge(b, &inputs, &|| false).expect("a split");
+                let merged = with_builder(&settings, dir.path(), 99, merge);
                 std::fs::remove_file(&merged.path).expect("the file");
                 merged.meta.object_bytes
             },

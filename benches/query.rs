@@ -7,24 +7,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use index::publish::Builder;
 use index::read::cache::ReaderCache;
 use index::read::{Snapshot, Split, SplitMeta};
-use model::id::{NodeId, Tenant};
+use model::id::Tenant;
 use model::live::Sequenced;
 use model::time::Timestamp;
 use platform::clock::ManualClock;
 use platform::object_store::memory::MemoryStore;
 use platform::object_store::{Body, ObjectStore};
-use platform::rng::SeededRng;
 use query::elastic::Reader;
 use query::search::{Searcher, SnapshotSource};
-use shared::{START_MS, access, batch, roll};
+use shared::{NODE, START_MS, access, batch, roll, with_builder};
 use tokio::sync::broadcast;
 
 const DOCS: u64 = 100_000;
 const SPLITS: u64 = 3;
-const NODE: NodeId = NodeId(1);
 
 /// Splits whose objects lie in a store.
 struct Corpus {
@@ -58,19 +55,11 @@ impl Corpus {
         let runtime = builder.worker_threads(2).enable_all().build().expect("a runtime");
         let store = Arc::new(MemoryStore::new());
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let (clock, rng) = (ManualClock::at(0), SeededRng::new(1));
-        let builder = Builder {
-            settings: &settings.index,
-            staging: dir.path(),
-            threads: 1,
-            node: NODE,
-            clock: &clock,
-            rng: &rng,
-        };
         let mut metas = Vec::new();
         for n in 0..SPLITS {
             let batch = batch(n * DOCS, DOCS, access);
-            for built in builder.build(&roll(&batch)).expect("splits") {
+            let built = with_builder(&settings.index, dir.path(), n, |b| b.build(&roll(&batch)));
+            for built in built.expect("splits") {
                 let key = index::split::object_key(&built.meta.id);
                 let body = Body::File(built.path);
                 runtime.block_on(store.put(&key, body)).expect("an object");

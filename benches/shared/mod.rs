@@ -1,14 +1,19 @@
 //! What do the benches of the engine read? Generated lines of a small shop, and rolls of them.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use index::Settings;
 use index::catalog::Checkpoint;
 use index::live::Roll;
+use index::publish::Builder;
 use index::read::LiveBatch;
 use model::batch::{Batch, BatchBuilder};
-use model::id::{IndexName, RecordSeq, Tenant, WalSeq};
+use model::id::{IndexName, NodeId, RecordSeq, Tenant, WalSeq};
 use model::live::Sequenced;
 use model::time::{TimeRange, Timestamp};
+use platform::clock::ManualClock;
+use platform::rng::SeededRng;
 
 /// The first document's time, milliseconds.
 pub const START_MS: i64 = 1_795_262_400_000;
@@ -39,8 +44,21 @@ pub fn access(n: u64) -> String {
     )
 }
 
+/// The node that builds and reads.
+pub const NODE: NodeId = NodeId(1);
+
+/// Builds with these settings in a directory; `seed` makes the names of splits.
+pub fn with_builder<T>(
+    settings: &Settings,
+    dir: &Path,
+    seed: u64,
+    build: impl FnOnce(&Builder<'_>) -> T,
+) -> T {
+    let (clock, rng) = (ManualClock::at(0), SeededRng::new(seed));
+    build(&Builder { settings, staging: dir, threads: 1, node: NODE, clock: &clock, rng: &rng })
+}
+
 /// A roll of one batch.
-#[allow(dead_code)]
 pub fn roll(batch: &Arc<Batch>) -> Roll {
     let times = batch.records().iter().map(|r| r.timestamp);
     let (from, last) = (times.clone().min(), times.max());

@@ -166,18 +166,27 @@ impl Column {
         (token, can): (&str, Option<&dyn Fn(u32) -> bool>),
         within: &RowSet,
     ) -> Result<RowSet, ReadError> {
-        let key = key(self.number, token.as_bytes());
         let mut out = RowSet::none(within.docs());
-        for group in 0..self.core.groups() {
-            if !within.any_in(self.core.rows_of(group)) {
-                continue;
-            }
-            if may_hold(&self.core.filter(group)?, key) {
-                self.find(group, (&Needle::Token(token), can), within, &mut out)?;
-            }
+        for group in self.groups_that_may_hold(token, within) {
+            self.find(group?, (&Needle::Token(token), can), within, &mut out)?;
         }
         out.and(within);
         Ok(out)
+    }
+
+    /// The groups with rows of `within` whose filter may know this folded token as that of a slot or
+    /// raw value.
+    fn groups_that_may_hold<'a>(
+        &'a self,
+        token: &str,
+        within: &'a RowSet,
+    ) -> impl Iterator<Item = Result<u32, ReadError>> + use<'a> {
+        let key = key(self.number, token.as_bytes());
+        let groups = (0..self.core.groups()).filter(|g| within.any_in(self.core.rows_of(*g)));
+        groups.filter_map(move |group| match self.core.filter(group) {
+            Ok(filter) => may_hold(&filter, key).then_some(Ok(group)),
+            Err(error) => Some(Err(error)),
+        })
     }
 
     /// The rows of `within` in groups whose filter may know this folded token as that of a slot or
@@ -186,14 +195,11 @@ impl Column {
     /// # Errors
     /// The split cannot be read.
     pub fn rows_that_may_hold(&self, token: &str, within: &RowSet) -> Result<RowSet, ReadError> {
-        let key = key(self.number, token.as_bytes());
-        let mut out = within.clone();
-        for group in 0..self.core.groups() {
-            let rows = self.core.rows_of(group);
-            if within.any_in(rows.clone()) && !may_hold(&self.core.filter(group)?, key) {
-                out.and_not(&RowSet::range(within.docs(), rows));
-            }
+        let mut out = RowSet::none(within.docs());
+        for group in self.groups_that_may_hold(token, within) {
+            out.or(&RowSet::range(within.docs(), self.core.rows_of(group?)));
         }
+        out.and(within);
         Ok(out)
     }
 
