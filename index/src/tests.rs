@@ -176,8 +176,8 @@ fn check_texts(column: &Column, docs: u32, all: &[(u32, String)]) {
     for from in [0, docs / 3] {
         let rows = RowSet::range(docs, from..docs);
         let mut told = BTreeSet::new();
-        let visit = &mut |text: &str| {
-            told.insert(format!("s:{text}"));
+        let visit = &mut |text: &[u8]| {
+            told.insert(format!("s:{}", std::str::from_utf8(text).unwrap()));
             true
         };
         column.for_texts(&rows, visit).unwrap();

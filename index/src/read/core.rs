@@ -28,8 +28,8 @@ pub(crate) struct Core {
     pub(crate) shapes: Shapes,
     cache: Arc<ChunkCache>,
     number: u64,
-    /// Whose filter was checked, by group.
-    checked: Box<[AtomicBool]>,
+    /// What was checked, by group: the filter, and the chunk of each column.
+    checked: Box<[Box<[AtomicBool]>]>,
 }
 
 /// A shape of documents.
@@ -130,7 +130,8 @@ impl Core {
             number,
             checked: Box::default(),
         };
-        core.checked = core.footer.groups.iter().map(|_| AtomicBool::new(false)).collect();
+        let flags = |g: &GroupInfo| (0..=g.chunks.len()).map(|_| AtomicBool::new(false)).collect();
+        core.checked = core.footer.groups.iter().map(flags).collect();
         let shapes = core.packed("shapes", &core.footer.shapes)?;
         core.shapes = Shapes::read(&shapes, &core.footer)
             .ok_or_else(|| core.bad_at("shapes", &core.footer.shapes))?;
@@ -157,19 +158,43 @@ impl Core {
         Ok(bytes)
     }
 
-    /// The filter of a group. It is asked for every needle, and checked once.
-    pub(crate) fn filter(&self, group: u32) -> Result<Bytes, ReadError> {
-        let place = self.group(group)?.filter;
-        match self.checked.get(group as usize) {
+    /// The bytes of a part of a group that is asked for often: they are checked once.
+    fn bytes_once(
+        &self,
+        (group, flag): (u32, usize),
+        what: &str,
+        place: &Place,
+    ) -> Result<Bytes, ReadError> {
+        let checked = self.checked.get(group as usize).and_then(|flags| flags.get(flag));
+        match checked {
             Some(checked) if checked.load(Relaxed) && place.bytes > 0 => {
                 self.object.read(place.range())
             }
             checked => {
-                let bytes = self.bytes("filter", &place)?;
+                let bytes = self.bytes(what, place)?;
                 checked.into_iter().for_each(|checked| checked.store(true, Relaxed));
                 Ok(bytes)
             }
         }
+    }
+
+    /// The filter of a group.
+    pub(crate) fn filter(&self, group: u32) -> Result<Bytes, ReadError> {
+        self.bytes_once((group, 0), "filter", &self.group(group)?.filter)
+    }
+
+    /// The bytes of a column in a group; `None` when it has none there. Those of an object that is
+    /// fetched are checked whenever they come: they may have come anew.
+    fn chunk(&self, column: u32, group: u32) -> Result<Option<(Place, Bytes)>, ReadError> {
+        let chunks = &self.group(group)?.chunks;
+        let Ok(at) = chunks.binary_search_by_key(&column, |c| c.0) else { return Ok(None) };
+        let place = chunks[at].1;
+        let what = format!("column {column} of group {group}");
+        let bytes = match self.object.is_fetched() {
+            true => self.bytes(&what, &place)?,
+            false => self.bytes_once((group, 1 + at), &what, &place)?,
+        };
+        Ok(Some((place, bytes)))
     }
 
     /// The content of a compressed part.
@@ -323,15 +348,12 @@ impl Core {
         if info.encoding == Encoding::Dict && info.terms <= 1 {
             return Ok(Decoded::Ords(Arc::new(Ords::Narrow(vec![0; count]))));
         }
-        let place = self.place(column, group)?;
-        let what = || format!("column {column} of group {group}");
-        let Some(place) = place else {
+        let Some((place, bytes)) = self.chunk(column, group)? else {
             return match count {
                 0 => Ok(empty(info)),
-                _ => Err(self.bad(format!("{} is missing", what()))),
+                _ => Err(self.bad(format!("column {column} of group {group} is missing"))),
             };
         };
-        let bytes = self.bytes(&what(), &place)?;
         let rest = &mut &bytes[..];
         let fits = |len: usize| (len == count).then_some(());
         let decoded = match info.encoding {
@@ -357,7 +379,7 @@ impl Core {
                 fits.then(|| Decoded::Hex(bytes.clone(), width))
             }
         };
-        decoded.ok_or_else(|| self.bad_at(&what(), &place))
+        decoded.ok_or_else(|| self.bad_at(&format!("column {column} of group {group}"), &place))
     }
 
     /// One number or ordinal of a column in a group, without decoding the others; `None` for
@@ -386,8 +408,7 @@ impl Core {
             Encoding::Dict if info.terms <= 1 => return Ok(Some(Scalar::Ord(0))),
             _ => {}
         }
-        let place = self.place(column, group)?.ok_or_else(lacking)?;
-        let bytes = self.bytes(&format!("column {column} of group {group}"), &place)?;
+        let (_, bytes) = self.chunk(column, group)?.ok_or_else(lacking)?;
         let value = take_value(&bytes, at).ok_or_else(lacking)?;
         let found = match info.encoding {
             Encoding::Int => Some(Scalar::Int(value)),

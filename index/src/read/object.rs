@@ -18,6 +18,8 @@ pub trait ObjectBytes: Send + Sync + std::fmt::Debug {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// Whether bytes come over the network, and may come again.
+    fn is_fetched(&self) -> bool;
     /// The bytes of a range; blocks. Zero-copy when mapped.
     ///
     /// # Errors
@@ -47,6 +49,10 @@ impl MappedObject {
 impl ObjectBytes for MappedObject {
     fn len(&self) -> u64 {
         self.bytes.len() as u64
+    }
+
+    fn is_fetched(&self) -> bool {
+        false
     }
 
     fn read(&self, range: Range<u64>) -> Result<Bytes, ReadError> {

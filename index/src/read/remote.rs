@@ -384,6 +384,10 @@ impl ObjectBytes for RemoteObject {
         self.source.len
     }
 
+    fn is_fetched(&self) -> bool {
+        true
+    }
+
     fn read(&self, range: Range<u64>) -> Result<Bytes, ReadError> {
         check_inside(&self.source.split, &range, self.source.len)?;
         if range.is_empty() {

@@ -269,7 +269,7 @@ impl Column {
     pub fn for_texts(
         &self,
         rows: &RowSet,
-        visit: &mut dyn FnMut(&str) -> bool,
+        visit: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<(), ReadError> {
         let mut some = rows.clone();
         let mut go_on = true;
@@ -279,26 +279,17 @@ impl Column {
                 continue;
             }
             let Group::Text(view) = self.group_texts(group)?.texts else { continue };
-            let mut stray = false;
-            let read = view.each_text(&mut |text| match std::str::from_utf8(text) {
-                Ok(text) => {
-                    go_on = visit(text);
-                    go_on
-                }
-                Err(_) => {
-                    stray = true;
-                    false
-                }
+            let read = view.each_text(&mut |text| {
+                go_on = visit(text);
+                go_on
             });
-            if read.is_err() || stray {
-                return Err(self.malformed(group));
-            }
+            read.map_err(|_| self.malformed(group))?;
             if !go_on {
                 return Ok(());
             }
             some.and_not(&RowSet::range(rows.docs(), run));
         }
-        self.for_each_text(&some, &mut |_, text| visit(text))
+        self.for_each_text(&some, &mut |_, text| visit(text.as_bytes()))
     }
 
     /// Calls `visit` with each text of the rows of the set, rising, until it says `false` (kind

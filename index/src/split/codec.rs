@@ -281,6 +281,15 @@ pub enum Ords {
 }
 
 impl Ords {
+    /// Ordinals of which the largest is `most`, in the least room.
+    fn of(ords: impl Iterator<Item = u64>, most: u64) -> Self {
+        match most {
+            0..=0xff => Ords::Narrow(ords.map(|v| v as u8).collect()),
+            0x100..=0xffff => Ords::Middle(ords.map(|v| v as u16).collect()),
+            _ => Ords::Wide(ords.map(|v| v as u32).collect()),
+        }
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         match self {
@@ -436,15 +445,38 @@ pub(crate) fn take_ords(from: &mut &[u8], count_max: usize, limit: u64) -> Optio
     let Planes { head: Head { count, least, scale, .. }, mut planes } =
         take_planes(from, count_max)?;
     let base = u64::try_from(least).ok()?;
+    let value = |of_planes: u64| base.checked_add(of_planes.checked_mul(scale)?);
     let plain = base == 0 && scale == 1;
-    let ords = match planes.len() {
-        0 if base < 256 => Ords::Narrow(vec![base as u8; count]),
-        1 if plain => Ords::Narrow(planes.pop()?),
-        2 if plain => {
-            let high = planes.pop()?;
-            let low = planes.pop()?;
-            let joined = low.iter().zip(&high).map(|(l, h)| u16::from(*l) | u16::from(*h) << 8);
-            Ords::Middle(joined.collect())
+    // What the largest stands for, if that is below the limit.
+    let inside = |most: Option<u64>| value(most?).filter(|most| *most < limit);
+    if count == 0 {
+        return Some(Ords::Narrow(Vec::new()));
+    }
+    Some(match planes.len() {
+        0 => Ords::of(std::iter::repeat_n(base, count), inside(Some(0))?),
+        1 => {
+            let bytes = planes.pop()?;
+            let most = inside(bytes.iter().copied().max().map(u64::from))?;
+            match plain {
+                true => Ords::Narrow(bytes),
+                false => Ords::of(bytes.iter().map(|v| base + u64::from(*v) * scale), most),
+            }
+        }
+        2 => {
+            let joined = planes[0].iter().zip(&planes[1]);
+            let joined = joined.map(|(low, high)| u16::from_le_bytes([*low, *high]));
+            let mut joined: Vec<u16> = joined.collect();
+            let most = inside(joined.iter().copied().max().map(u64::from))?;
+            if most > u64::from(u16::MAX) {
+                return Some(Ords::of(joined.iter().map(|v| base + u64::from(*v) * scale), most));
+            }
+            if !plain {
+                // All results fit, so what wraps on the way is right again at the end.
+                let (base, scale) = (base as u16, scale as u16);
+                let of = |v: u16| v.wrapping_mul(scale).wrapping_add(base);
+                joined.iter_mut().for_each(|v| *v = of(*v));
+            }
+            Ords::Middle(joined)
         }
         _ => {
             let mut out = vec![0u64; count];
@@ -453,25 +485,10 @@ pub(crate) fn take_ords(from: &mut &[u8], count_max: usize, limit: u64) -> Optio
                     *value |= u64::from(*byte) << (8 * at);
                 }
             }
-            let value = |v: u64| base.checked_add(v.checked_mul(scale)?);
-            let most = out.iter().try_fold(0, |most, v| Some(value(*v)?.max(most)))?;
-            if most >= limit.max(1) {
-                return None;
-            }
-            let all = out.into_iter().map(|v| base + v * scale);
-            match most {
-                0..256 => Ords::Narrow(all.map(|v| v as u8).collect()),
-                256..65536 => Ords::Middle(all.map(|v| v as u16).collect()),
-                _ => Ords::Wide(all.map(|v| v as u32).collect()),
-            }
+            let most = inside(out.iter().copied().max())?;
+            Ords::of(out.iter().map(|v| base + v * scale), most)
         }
-    };
-    let inside = match &ords {
-        Ords::Narrow(list) => list.iter().copied().max().map(u64::from),
-        Ords::Middle(list) => list.iter().copied().max().map(u64::from),
-        Ords::Wide(list) => list.iter().copied().max().map(u64::from),
-    };
-    inside.is_none_or(|most| most < limit).then_some(ords)
+    })
 }
 
 #[cfg(test)]
@@ -511,6 +528,8 @@ mod tests {
                 prop::collection::vec(0u32..70_000, 0..80),
                 prop::collection::vec(any::<u32>(), 0..80),
                 prop::collection::vec(300u32..310, 0..80),
+                (0u32..300, 1u32..300, prop::collection::vec(0u32..300, 0..800))
+                    .prop_map(|(base, scale, list)| list.iter().map(|v| base + v * scale).collect()),
             ],
         ) {
             let mut bytes = Vec::new();

@@ -451,15 +451,18 @@ impl TextView {
     }
 
     /// Calls `visit` with each text that there is, in no order; of equal ones that follow each
-    /// other as few as is easily known.
+    /// other as few as is easily known. All are UTF-8.
     pub(crate) fn each_text(&self, visit: &mut dyn FnMut(&[u8]) -> bool) -> Checked<()> {
         let mut text = Vec::new();
         for at in 0..self.chunk.frames.len() {
             let long = self.half(at, LONG)?;
             if self.chunk.frames[at].first.0 == RAW {
+                let first = long.texts.first().map_or(0, |first| *first as usize);
+                let body = utf8(long.body.get(first..).ok_or(Malformed)?)?;
                 let bounds = long.texts.windows(2).map(|w| w[0] as usize..w[1] as usize);
                 for range in bounds {
-                    if !visit(long.body.get(range).ok_or(Malformed)?) {
+                    let text = body.get(range.start - first..range.end - first);
+                    if !visit(text.ok_or(Malformed)?.as_bytes()) {
                         return Ok(());
                     }
                 }
@@ -477,7 +480,10 @@ impl TextView {
                     *next += rest.partition_point(|s| s.template <= template);
                 }
                 streams.sort_unstable_by_key(|(s, _)| s.slot);
+                // What is put together of UTF-8 is UTF-8.
                 let pieces: Vec<&[u8]> = self.key(template)?.split(|b| *b == SLOT).collect();
+                let parts = pieces.iter().copied().chain(streams.iter().map(|(_, values)| *values));
+                parts.map(utf8).try_for_each(|part| part.map(|_| ()))?;
                 if streams.len() + 1 != pieces.len() {
                     return Err(Malformed);
                 }
@@ -558,6 +564,10 @@ impl TextView {
         }
         Ok(())
     }
+}
+
+fn utf8(bytes: &[u8]) -> Checked<&str> {
+    std::str::from_utf8(bytes).map_err(|_| Malformed)
 }
 
 /// So many hits are found by counting, without sorting all values.

@@ -1,12 +1,12 @@
-//! How many distinct values? A set of hashes while they are few, HyperLogLog when they are many.
+//! How many distinct values? Their hashes while they are few, HyperLogLog when they are many.
 //!
 //! The estimate is O. Ertl's ("New cardinality estimation algorithms for HyperLogLog sketches",
 //! 2017), which needs no tables of corrections.
 
-use hashbrown::HashSet;
-
 /// Up to so many distinct values the count is exact.
 const EXACT_VALUES_MAX: usize = 40_000;
+/// So many hashes are collected at least before equal ones are looked for.
+const COLLECTED_MIN: usize = 256;
 /// 2^14 registers: an error of 0.8 %.
 const PRECISION: u32 = 14;
 const REGISTERS: usize = 1 << PRECISION;
@@ -17,42 +17,77 @@ const RANK_BITS: u32 = 64 - PRECISION;
 #[derive(Clone, Debug)]
 pub enum Distinct {
     /// The hashes.
-    Exact(HashSet<u64>),
+    Exact(Hashes),
     /// The registers.
     Estimate(Box<[u8]>),
 }
 
+/// Hashes: sorted and distinct ones, and those that were added since.
+///
+/// Most values of a field without a dictionary are new: sorting them now and then takes less than
+/// to look each of them up.
+#[derive(Clone, Debug, Default)]
+pub struct Hashes {
+    list: Vec<u64>,
+    sorted: usize,
+}
+
+impl Hashes {
+    /// How many hashes make it worth to look for equal ones.
+    fn room(&self) -> usize {
+        (4 * self.sorted).clamp(COLLECTED_MIN, self.sorted.max(COLLECTED_MIN) + EXACT_VALUES_MAX)
+    }
+
+    /// Leaves each hash once.
+    fn sort(&mut self) {
+        if self.sorted < self.list.len() {
+            self.list.sort_unstable();
+            self.list.dedup();
+            self.sorted = self.list.len();
+        }
+    }
+}
+
 impl Default for Distinct {
     fn default() -> Self {
-        Distinct::Exact(HashSet::new())
+        Distinct::Exact(Hashes::default())
     }
 }
 
 impl Distinct {
-    /// Adds a value by its [`hash`]; tells whether memory grew.
-    pub fn add(&mut self, hash: u64) -> bool {
+    /// Adds a value by its [`hash`]; tells how many bytes of memory it took.
+    pub fn add(&mut self, hash: u64) -> usize {
         match self {
-            Distinct::Exact(set) => {
-                let new = set.insert(hash);
-                if set.len() > EXACT_VALUES_MAX {
-                    self.registers();
+            Distinct::Exact(hashes) => {
+                let before = hashes.list.capacity();
+                hashes.list.push(hash);
+                let grown = hashes.list.capacity() - before;
+                if hashes.list.len() >= hashes.room() {
+                    self.settle();
                 }
-                new
+                grown * size_of::<u64>()
             }
             Distinct::Estimate(registers) => {
                 note(registers, hash);
-                false
+                0
             }
         }
     }
 
     /// Adds another part.
     pub fn merge(&mut self, other: Distinct) {
-        match other {
-            Distinct::Exact(set) => set.into_iter().for_each(|hash| {
-                self.add(hash);
-            }),
-            Distinct::Estimate(theirs) => {
+        match (&mut *self, other) {
+            (Distinct::Exact(mine), Distinct::Exact(theirs)) => {
+                mine.list.extend(theirs.list);
+                if mine.list.len() >= mine.room() {
+                    self.settle();
+                }
+            }
+            (_, Distinct::Exact(theirs)) => {
+                let registers = self.registers();
+                theirs.list.iter().for_each(|hash| note(registers, *hash));
+            }
+            (_, Distinct::Estimate(theirs)) => {
                 for (a, b) in self.registers().iter_mut().zip(&theirs) {
                     *a = (*a).max(*b);
                 }
@@ -60,10 +95,20 @@ impl Distinct {
         }
     }
 
+    /// Keeps each value once, and registers of those that are too many.
+    pub fn settle(&mut self) {
+        if let Distinct::Exact(hashes) = self {
+            hashes.sort();
+            if hashes.list.len() > EXACT_VALUES_MAX {
+                self.registers();
+            }
+        }
+    }
+
     fn registers(&mut self) -> &mut [u8] {
-        if let Distinct::Exact(set) = self {
+        if let Distinct::Exact(hashes) = self {
             let mut registers = vec![0; REGISTERS].into_boxed_slice();
-            set.iter().for_each(|hash| note(&mut registers, *hash));
+            hashes.list.iter().for_each(|hash| note(&mut registers, *hash));
             *self = Distinct::Estimate(registers);
         }
         match self {
@@ -75,7 +120,7 @@ impl Distinct {
     /// Bytes in memory.
     pub fn memory_bytes(&self) -> usize {
         match self {
-            Distinct::Exact(set) => set.capacity() * 9,
+            Distinct::Exact(hashes) => hashes.list.capacity() * size_of::<u64>(),
             Distinct::Estimate(registers) => registers.len(),
         }
     }
@@ -83,7 +128,12 @@ impl Distinct {
     /// How many.
     pub fn count(&self) -> u64 {
         match self {
-            Distinct::Exact(set) => set.len() as u64,
+            Distinct::Exact(hashes) if hashes.sorted < hashes.list.len() => {
+                let mut settled = self.clone();
+                settled.settle();
+                settled.count()
+            }
+            Distinct::Exact(hashes) => hashes.list.len() as u64,
             Distinct::Estimate(registers) => estimate(registers),
         }
     }
@@ -141,8 +191,8 @@ fn tau(mut x: f64) -> f64 {
 }
 
 /// The hash of a string.
-pub fn hash_text(text: &str) -> u64 {
-    hash(5, text.as_bytes())
+pub fn hash_text(text: impl AsRef<[u8]>) -> u64 {
+    hash(5, text.as_ref())
 }
 
 /// A hash that is the same in every process: FNV-1a over 8 bytes at a time, then mixed.
@@ -180,8 +230,9 @@ mod tests {
 
     #[test]
     fn few_are_exact_and_many_are_near() {
-        for (n, error) in [(0u64, 0.0), (1, 0.0), (40_000, 0.0), (130_000, 0.03), (2_000_000, 0.03)]
-        {
+        let cases =
+            [(0u64, 0.0), (1, 0.0), (300, 0.0), (40_000, 0.0), (130_000, 0.03), (2_000_000, 0.03)];
+        for (n, error) in cases {
             let got = distinct((0..n).chain(0..n / 2)).count();
             assert!((got as f64 - n as f64).abs() <= n as f64 * error, "{got} for {n}");
         }
@@ -189,12 +240,22 @@ mod tests {
 
     #[test]
     fn grouping_does_not_matter() {
-        let n = 200_000u64;
-        let whole = distinct(0..n).count();
-        let mut parts = Distinct::default();
-        for part in 0..9 {
-            parts.merge(distinct((0..n).filter(|v| v % 9 <= part)));
+        for n in [500u64, 39_999, 40_001, 70_000, 200_000] {
+            let whole = distinct(0..n).count();
+            let mut parts = Distinct::default();
+            for part in 0..9 {
+                parts.merge(distinct((0..n).filter(|v| v % 9 <= part)));
+            }
+            assert_eq!(parts.count(), whole, "{n}");
         }
-        assert_eq!(parts.count(), whole);
+    }
+
+    #[test]
+    fn memory_follows_distinct_values_not_all_of_them() {
+        let mut set = Distinct::default();
+        let taken: usize =
+            (0..1_000_000u64).map(|v| set.add(hash(0, &(v % 100).to_le_bytes()))).sum();
+        assert!(set.memory_bytes() <= taken && taken <= 8 * 1024, "{taken}");
+        assert_eq!(set.count(), 100);
     }
 }

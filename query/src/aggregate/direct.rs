@@ -153,7 +153,7 @@ impl Of<'_> {
             let (mut seen, mut stopped) = (0usize, Ok(()));
             column.for_texts(self.rows, &mut |text| {
                 seen += 1;
-                grown += 12 * usize::from(out.add(hash_text(text)));
+                grown += out.add(hash_text(text));
                 if seen.is_multiple_of(BLOCK_ROWS) {
                     stopped = run.check().and_then(|()| run.charge(std::mem::take(&mut grown)));
                 }
@@ -165,12 +165,13 @@ impl Of<'_> {
             run.charge(counts.len() * size_of::<u64>())?;
             self.count_ords(&dict.column, self.rows.span(), &mut counts)?;
             for (ord, _) in (0u32..).zip(&counts).filter(|(_, count)| **count > 0) {
-                grown += 12 * usize::from(out.add(hash_text(dict.dictionary.get(ord))));
+                grown += out.add(hash_text(dict.dictionary.get(ord)));
             }
         } else {
             return Ok(None);
         }
         run.charge(grown)?;
+        out.settle();
         Ok(Some(Partial::Distinct(out)))
     }
 

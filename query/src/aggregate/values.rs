@@ -181,7 +181,7 @@ impl Collector for Cardinality<'_> {
         let mut grown = 0;
         each_pair(block, &self.values, |_, parent, hashes| {
             let set = at(sets, parent, run)?;
-            hashes.iter().for_each(|hash| grown += 12 * usize::from(set.add(*hash)));
+            hashes.iter().for_each(|hash| grown += set.add(*hash));
             Ok(())
         })?;
         self.run.charge(grown)
@@ -269,12 +269,12 @@ impl Collector for OrdCardinality<'_> {
         for (at, word) in self.seen.iter().enumerate().filter(|(_, word)| **word != 0) {
             let Some(set) = out.get_mut(at / words) else { continue };
             for bit in (0..64).filter(|bit| word >> bit & 1 == 1) {
-                grown += 12 * usize::from(set.add(hash((at % words * 64) as u32 + bit)));
+                grown += set.add(hash((at % words * 64) as u32 + bit));
             }
         }
         for (ord, parent) in &self.more {
             if let Some(set) = out.get_mut(*parent as usize) {
-                grown += 12 * usize::from(set.add(hash(*ord)));
+                grown += set.add(hash(*ord));
             }
         }
         self.run.charge(grown)?;
