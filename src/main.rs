@@ -39,6 +39,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(reason) = platform::cpu::unfit() {
+        eprintln!("error: {reason}");
+        return ExitCode::FAILURE;
+    }
     let run = match Cli::parse().command {
         Command::Server(args) => server::run(args),
         Command::Search(args) => cli::search::run(args),

@@ -1,8 +1,9 @@
-//! What is not a pure function? Clock, randomness, disk, object store, telemetry, settings.
+//! What is not a pure function? Clock, processor, randomness, disk, object store, telemetry, settings.
 //!
 //! The only crate that names the real ones. Knows nothing of logs.
 
 pub mod clock;
+pub mod cpu;
 pub mod disk;
 pub mod object_store;
 pub mod rng;

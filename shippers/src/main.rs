@@ -65,6 +65,10 @@ struct RunArgs {
 }
 
 fn main() -> ExitCode {
+    if let Some(reason) = platform::cpu::unfit() {
+        eprintln!("error: {reason}");
+        return ExitCode::FAILURE;
+    }
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,ureq=warn,rustls=warn"));
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());

@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Also write the table to this file
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
+    /// Leave out the shipper
+    #[arg(long)]
+    server_only: bool,
     /// Leave the server's data in target/bench for a closer look
     #[arg(long)]
     keep: bool,
@@ -72,10 +75,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ingest::measure(&server, &bulk, &data, &mut report)?;
     steps.next("searches");
     queries::measure(&server, &bulk, &mut report)?;
-    report.row_of_memory(process::peak_bytes(server.program.pid())?);
+    let pid = server.program.pid();
+    report.rows_of_memory(process::peak_bytes(pid)?, process::own_bytes(pid)?);
     drop(server);
     steps.next("shipper");
-    shipper::measure(&generator, &dir, args.docs, &mut report)?;
+    if !args.server_only {
+        shipper::measure(&generator, &dir, args.docs, &mut report)?;
+    }
     steps.next("result");
     let table = report.table();
     say(&table)?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use model::token::fold;
 
 use crate::split::codec::{take_bytes, take_number, take_up_to};
-use crate::split::template::{Letters, SLOT, abuts, slots_of};
+use crate::split::template::{Key, Letters, SLOT, abuts};
 
 /// Sorted, distinct strings; an ordinal is a position.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Dictionary {
 /// pieces but two empty ones around a slot that holds a whole text of any kind.
 #[derive(Debug)]
 pub struct Templates {
-    pub(crate) keys: Arc<[Box<[u8]>]>,
+    pub(crate) keys: Arc<[Key]>,
     counts: Vec<u64>,
     /// Of each slot, for each template.
     letters: Vec<Vec<Letters>>,
@@ -137,7 +137,7 @@ impl Templates {
 
     pub(crate) fn read(bytes: &mut &[u8], terms: usize) -> Option<Self> {
         let (text, ends) = read_terms(bytes, terms)?;
-        let mut keys: Vec<Box<[u8]>> = vec![[SLOT].into()];
+        let mut keys = vec![Key::from(&[SLOT][..])];
         let mut abutting = Vec::new();
         let mut from = 0;
         for end in ends {
@@ -153,12 +153,12 @@ impl Templates {
         let mut letters = vec![vec![Letters::ALL]];
         for key in keys.iter().skip(1) {
             let number = |_| Some(Letters(u32::try_from(take_number(bytes)?).ok()?));
-            letters.push((0..slots_of(key)).map(number).collect::<Option<_>>()?);
+            letters.push((0..key.slots).map(number).collect::<Option<_>>()?);
         }
         Some(Self { abutting, ..Self::of(keys, counts, letters) })
     }
 
-    fn of(keys: Vec<Box<[u8]>>, counts: Vec<u64>, letters: Vec<Vec<Letters>>) -> Self {
+    fn of(keys: Vec<Key>, counts: Vec<u64>, letters: Vec<Vec<Letters>>) -> Self {
         let (mut folded, mut ends) = (Vec::new(), Vec::with_capacity(keys.len()));
         let (mut plain, mut pieces) = (String::new(), vec![0]);
         let mut firsts = Vec::with_capacity(keys.len());
@@ -179,7 +179,7 @@ impl Templates {
 
     /// Those of a column whose values are each one slot.
     pub(crate) fn one_slot(values: u64) -> Self {
-        let keys: Vec<Box<[u8]>> = vec![[SLOT].into(), [SLOT].into()];
+        let keys = [(); 2].map(|()| Key::from(&[SLOT][..])).into();
         let letters = vec![vec![Letters::ALL], vec![Letters::of(b"abcdef")]];
         Self::of(keys, vec![0, values], letters)
     }

@@ -11,6 +11,7 @@ use super::{ReadError, RowSet};
 use crate::build::strings::parse_hex;
 use crate::split::codec::Ords;
 use crate::split::filter::{key, may_hold};
+use crate::split::template::Key;
 use crate::split::text::{Frame, Load, Needle, Order, TextChunk, TextView};
 use crate::split::write::push_hex;
 
@@ -47,7 +48,7 @@ struct Cached {
 }
 
 impl Load for Cached {
-    fn half(&self, chunk: &TextChunk, half: usize, keys: &[Box<[u8]>]) -> Option<Arc<Frame>> {
+    fn half(&self, chunk: &TextChunk, half: usize, keys: &[Key]) -> Option<Arc<Frame>> {
         let of = (self.column.number, self.group);
         self.column.core.half(of, half, || chunk.open_half(half, keys))
     }
@@ -328,8 +329,17 @@ fn find_in_hex(bytes: &[u8], width: usize, needle: &Needle<'_>, hit: &mut dyn Fn
             let mut wanted = Vec::new();
             let digits = token.len() == width * 2;
             if digits && parse_hex(token.as_bytes(), &mut wanted).is_some() {
-                let values = bytes.chunks_exact(width).enumerate();
-                values.filter(|(_, v)| *v == wanted).for_each(|(at, _)| hit(at as u32));
+                let finder = memchr::memmem::Finder::new(&wanted);
+                let mut from = 0;
+                while let Some(at) = bytes.get(from..).and_then(|rest| finder.find(rest)) {
+                    // What begins within a value is no value.
+                    let at = from + at;
+                    let is_value = at.is_multiple_of(width);
+                    if is_value {
+                        hit((at / width) as u32);
+                    }
+                    from = if is_value { at + width } else { at + 1 };
+                }
             }
         }
         Needle::Fragment(fragment, fold) => {

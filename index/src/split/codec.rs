@@ -269,6 +269,11 @@ pub(crate) fn take_ints(from: &mut &[u8], count_max: usize) -> Option<Vec<i64>> 
     Some(out.into_iter().map(|v| head.value(v)).collect())
 }
 
+/// Of so many ordinals the positions are counted out one after the other, which is quick for each.
+const SCANS_MAX: usize = if cfg!(test) { 2 } else { 10 };
+/// More ordinals get no table.
+const TABLE_MAX: u32 = 1 << 20;
+
 /// Ordinals, as narrow as they can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ords {
@@ -340,14 +345,9 @@ impl Ords {
         }
     }
 
-    /// Calls `visit` with the positions at which an ordinal stands for the n-th time (from 0), for
-    /// rising n; `None` when it stands there less often.
-    pub(crate) fn select(
-        &self,
-        ord: u32,
-        times: impl Iterator<Item = u32>,
-        visit: &mut dyn FnMut(u32),
-    ) -> Option<()> {
+    /// Calls `visit` with the positions at which ordinals stand for the n-th time (from 0), for
+    /// rising pairs of ordinal and n; `None` when one stands there less often.
+    pub(crate) fn select(&self, wanted: &[(u32, u32)], visit: &mut dyn FnMut(u32)) -> Option<()> {
         fn select<T: Copy + PartialEq>(
             list: &[T],
             ord: T,
@@ -371,11 +371,46 @@ impl Ords {
             }
             Some(())
         }
-        match self {
-            Ords::Narrow(list) => select(list, u8::try_from(ord).ok()?, times, visit),
-            Ords::Middle(list) => select(list, u16::try_from(ord).ok()?, times, visit),
-            Ords::Wide(list) => select(list, ord, times, visit),
+        let ords = wanted.chunk_by(|a, b| a.0 == b.0);
+        let small = wanted.last().is_none_or(|last| last.0 < TABLE_MAX);
+        if small && ords.clone().count() > SCANS_MAX {
+            return self.select_many(wanted, visit);
         }
+        for of_ord in ords {
+            let (ord, times) = (of_ord[0].0, of_ord.iter().map(|wanted| wanted.1));
+            match self {
+                Ords::Narrow(list) => select(list, u8::try_from(ord).ok()?, times, visit)?,
+                Ords::Middle(list) => select(list, u16::try_from(ord).ok()?, times, visit)?,
+                Ords::Wide(list) => select(list, ord, times, visit)?,
+            }
+        }
+        Some(())
+    }
+
+    /// As [`Ords::select`], in one go.
+    fn select_many(&self, wanted: &[(u32, u32)], visit: &mut dyn FnMut(u32)) -> Option<()> {
+        const NONE: u32 = u32::MAX;
+        // For each ordinal: which of the wanted ones comes next, and how often it stood there.
+        let limit = wanted.last().map_or(0, |last| last.0 as usize + 1);
+        let mut states = vec![(NONE, 0u32); limit];
+        for (at, (ord, _)) in wanted.iter().enumerate().rev() {
+            states[*ord as usize].0 = at as u32;
+        }
+        let mut left = wanted.len();
+        self.for_each(0..self.len(), |at, ord| {
+            let Some((next, seen)) = states.get_mut(ord as usize) else { return };
+            if *next == NONE {
+                return;
+            }
+            if wanted[*next as usize].1 == *seen {
+                visit(at as u32);
+                left -= 1;
+                let more = wanted.get(*next as usize + 1).is_some_and(|more| more.0 == ord);
+                *next = if more { *next + 1 } else { NONE };
+            }
+            *seen += 1;
+        });
+        (left == 0).then_some(())
     }
 
     /// Bytes in memory.
@@ -540,10 +575,26 @@ mod tests {
                 let before = values[..at].iter().filter(|v| *v == value).count() as u32;
                 prop_assert_eq!(got.count_before(at), before);
                 let mut found = Vec::new();
-                let times = [before / 2, before];
-                got.select(*value, times[usize::from(before == 0)..].iter().copied(), &mut |p| found.push(p)).unwrap();
+                let wanted = [(*value, before / 2), (*value, before)];
+                got.select(&wanted[usize::from(before == 0)..], &mut |p| found.push(p)).unwrap();
                 prop_assert_eq!(found.last(), Some(&(at as u32)));
-                prop_assert_eq!(got.select(*value, [u32::MAX - 1].into_iter(), &mut |_| {}), None);
+                prop_assert_eq!(got.select(&[(*value, u32::MAX - 1)], &mut |_| {}), None);
+            }
+            let mut pairs: Vec<(u32, u32, u32)> = Vec::new();
+            for (at, value) in values.iter().enumerate().filter(|(at, _)| at % 3 > 0) {
+                pairs.push((*value, got.count_before(at), at as u32));
+            }
+            pairs.sort_unstable();
+            let mut wanted: Vec<(u32, u32)> = pairs.iter().map(|p| (p.0, p.1)).collect();
+            let mut found = Vec::new();
+            got.select(&wanted, &mut |p| found.push(p)).unwrap();
+            found.sort_unstable();
+            let mut want: Vec<u32> = pairs.iter().map(|p| p.2).collect();
+            want.sort_unstable();
+            prop_assert_eq!(found, want);
+            if let Some(last) = wanted.last_mut() {
+                last.1 = values.len() as u32;
+                prop_assert_eq!(got.select(&wanted, &mut |_| {}), None);
             }
             let run = values.len() / 7..values.len();
             let mut counts = vec![0; (limit as usize).min(70_000) / 2];

@@ -202,6 +202,27 @@ pub(crate) fn slots_of(key: &[u8]) -> usize {
     memchr::memchr_iter(SLOT, key).count()
 }
 
+/// The key of a template, with its slots counted.
+#[derive(Debug)]
+pub(crate) struct Key {
+    text: Box<[u8]>,
+    pub(crate) slots: u32,
+}
+
+impl From<&[u8]> for Key {
+    fn from(text: &[u8]) -> Self {
+        Self { text: text.into(), slots: slots_of(text) as u32 }
+    }
+}
+
+impl std::ops::Deref for Key {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

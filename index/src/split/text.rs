@@ -25,7 +25,7 @@ pub(crate) use groups::{Groups, Order};
 pub(crate) use needle::Needle;
 
 use super::codec::{FRAME_BYTES_MAX, Ords, take_number, take_ords, take_up_to, unpack};
-use super::template::{RAW, SLOT, slots_of};
+use super::template::{Key, RAW, SLOT};
 
 /// Stands before a value that all texts of the template have in the slot.
 const SAME: u8 = 0xfe;
@@ -252,7 +252,7 @@ impl TextChunk {
     }
 
     /// Decodes half of a frame.
-    pub(crate) fn open_half(&self, half: usize, keys: &[Box<[u8]>]) -> Option<Frame> {
+    pub(crate) fn open_half(&self, half: usize, keys: &[Key]) -> Option<Frame> {
         #[cfg(test)]
         FRAMES_OPENED.with(|count| count.set(count.get() + 1));
         let (at, half) = (half / 2, half % 2);
@@ -267,10 +267,16 @@ impl TextChunk {
             let count = self.parts(at).map(|(_, ranks)| ranks.len()).sum();
             return out.index_raw(count).then_some(out);
         }
+        let slots_of = |place: usize| {
+            let template = self.groups.present[place].0;
+            keys.get(template as usize).map(|key| (template, key.slots))
+        };
+        let slots = self.parts(at).map(|(place, _)| slots_of(place).map_or(0, |of| of.1 as usize));
+        out.streams.reserve(slots.sum::<usize>().min(*raw_bytes));
         let mut rest = out.body.as_slice();
         for (place, ranks) in self.parts(at) {
-            let template = self.groups.present[place].0;
-            for slot in 0..slots_of(keys.get(template as usize)?) as u32 {
+            let (template, slots) = slots_of(place)?;
+            for slot in 0..slots {
                 let bytes = take_up_to(&mut rest, *raw_bytes)? as u32;
                 let (first, count) = (ranks.start, ranks.len() as u32);
                 let starts = OnceLock::new();
@@ -303,7 +309,7 @@ impl TextChunk {
 /// Gives decoded parts of a chunk, from a cache or anew.
 pub(crate) trait Load: Send + Sync {
     /// Half of a frame; `None` when it is malformed.
-    fn half(&self, chunk: &TextChunk, half: usize, keys: &[Box<[u8]>]) -> Option<Arc<Frame>>;
+    fn half(&self, chunk: &TextChunk, half: usize, keys: &[Key]) -> Option<Arc<Frame>>;
     /// The values by template.
     fn order(&self, chunk: &TextChunk) -> Arc<Order>;
 }
@@ -312,7 +318,7 @@ pub(crate) trait Load: Send + Sync {
 pub(crate) struct Anew;
 
 impl Load for Anew {
-    fn half(&self, chunk: &TextChunk, half: usize, keys: &[Box<[u8]>]) -> Option<Arc<Frame>> {
+    fn half(&self, chunk: &TextChunk, half: usize, keys: &[Key]) -> Option<Arc<Frame>> {
         chunk.open_half(half, keys).map(Arc::new)
     }
 
@@ -324,7 +330,7 @@ impl Load for Anew {
 /// A chunk being read: what was opened stays open.
 pub(crate) struct TextView {
     chunk: Arc<TextChunk>,
-    keys: Arc<[Box<[u8]>]>,
+    keys: Arc<[Key]>,
     load: Box<dyn Load>,
     halves: Vec<OnceLock<Option<Arc<Frame>>>>,
     order: OnceLock<Arc<Order>>,
@@ -342,7 +348,7 @@ const SHORT_BYTES: usize = 4;
 const RANKS_COUNTED: u32 = 8;
 
 impl TextView {
-    pub(crate) fn new(chunk: Arc<TextChunk>, keys: Arc<[Box<[u8]>]>, load: Box<dyn Load>) -> Self {
+    pub(crate) fn new(chunk: Arc<TextChunk>, keys: Arc<[Key]>, load: Box<dyn Load>) -> Self {
         let halves = (0..chunk.halves()).map(|_| OnceLock::new()).collect();
         Self { chunk, keys, load, halves, order: OnceLock::new(), asked: AtomicU32::new(0) }
     }
@@ -377,8 +383,8 @@ impl TextView {
         }
     }
 
-    fn key(&self, template: u32) -> Checked<&[u8]> {
-        self.keys.get(template as usize).map(|k| &**k).ok_or(Malformed)
+    fn key(&self, template: u32) -> Checked<&Key> {
+        self.keys.get(template as usize).ok_or(Malformed)
     }
 
     /// Writes the text of a value.
@@ -393,7 +399,7 @@ impl TextView {
             out.extend_from_slice(self.raw_text(at)?);
             return Ok(());
         }
-        let mut rest = key;
+        let mut rest = &**key;
         self.each_slot(template, self.rank(at), &mut |slot| {
             let piece = memchr::memchr(SLOT, rest).unwrap_or(rest.len());
             out.extend_from_slice(&rest[..piece]);
@@ -423,7 +429,7 @@ impl TextView {
             Ok((frame, frame.streams.partition_point(|s| s.template < template)))
         };
         let (mut long, mut short) = (open(LONG)?, None);
-        for slot in 0..slots_of(self.key(template)?) as u32 {
+        for slot in 0..self.key(template)?.slots {
             let is_long = long.0.streams.get(long.1).is_some_and(|s| s.is(template, slot));
             let (frame, stream) = match (is_long, &mut short) {
                 (true, _) => &mut long,
@@ -444,7 +450,7 @@ impl TextView {
             visit(self.raw_text(at)?);
             return Ok(());
         }
-        match slots_of(self.key(template)?) {
+        match self.key(template)?.slots {
             0 => Ok(()),
             _ => self.each_slot(template, self.rank(at), &mut visit),
         }
@@ -546,14 +552,10 @@ impl TextView {
     /// Calls `visit` with the positions of hits.
     fn values(&self, hits: Hits, visit: &mut dyn FnMut(u32)) -> Checked<()> {
         let Hits { mut single, runs } = hits;
-        if single.len() <= SINGLE_HITS && runs.is_empty() && self.order.get().is_none() {
+        if runs.is_empty() && self.order.get().is_none() {
             single.sort_unstable();
             single.dedup();
-            for of_template in single.chunk_by(|a, b| a.0 == b.0) {
-                let ranks = of_template.iter().map(|hit| hit.1);
-                self.chunk.ids.select(of_template[0].0, ranks, visit).ok_or(Malformed)?;
-            }
-            return Ok(());
+            return self.chunk.ids.select(&single, visit).ok_or(Malformed);
         }
         let one = single.into_iter().map(|(template, rank)| (template, rank..rank + 1));
         for (template, ranks) in one.chain(runs) {
@@ -569,9 +571,6 @@ impl TextView {
 fn utf8(bytes: &[u8]) -> Checked<&str> {
     std::str::from_utf8(bytes).map_err(|_| Malformed)
 }
-
-/// So many hits are found by counting, without sorting all values.
-const SINGLE_HITS: usize = 24;
 
 /// Values by template and rank.
 #[derive(Default)]
@@ -604,22 +603,35 @@ fn next_text(pieces: &[&[u8]], streams: &mut [(&Stream, &[u8])], out: &mut Vec<u
     out.clear();
     push_short(pieces[0], out);
     for ((stream, values), piece) in streams.iter_mut().zip(&pieces[1..]) {
-        let mut end = None;
-        // Values are short: byte by byte is soonest.
-        for (at, byte) in values.iter().enumerate() {
-            if *byte == END {
-                end = Some(at);
-                break;
+        let end = match values.first_chunk().map(|head| (head, end_in(*head))) {
+            // Values are short: all eight bytes at once, and what was too much is cut off.
+            Some((head, Some(end))) => {
+                let len = out.len();
+                out.extend_from_slice(head);
+                out.truncate(len + end);
+                end
             }
-            out.push(*byte);
-        }
-        let end = end.ok_or(Malformed)?;
+            _ => {
+                let end = memchr::memchr(END, values).ok_or(Malformed)?;
+                out.extend_from_slice(&values[..end]);
+                end
+            }
+        };
         if !stream.same {
             *values = &values[end + 1..];
         }
         push_short(piece, out);
     }
     Ok(())
+}
+
+/// Where the first value that begins these bytes ends, if it ends in them.
+fn end_in(bytes: [u8; 8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    // The lowest byte that is zero is the first whose high bit comes up.
+    let zero = u64::from_le_bytes(bytes) ^ (ONES * END as u64);
+    let found = zero.wrapping_sub(ONES) & !zero & (ONES << 7);
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
 
 fn push_short(piece: &[u8], out: &mut Vec<u8>) {

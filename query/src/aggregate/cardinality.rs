@@ -195,17 +195,21 @@ pub fn hash_text(text: impl AsRef<[u8]>) -> u64 {
     hash(5, text.as_ref())
 }
 
-/// A hash that is the same in every process: FNV-1a over 8 bytes at a time, then mixed.
+/// A hash that is the same in every process: 8 bytes at a time, the last ones twice where they do
+/// not come out even.
 pub fn hash(kind: u8, bytes: &[u8]) -> u64 {
     let mut out = 0xcbf2_9ce4_8422_2325 ^ u64::from(kind);
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let mut word = [0; 8];
-        word.copy_from_slice(chunk);
-        out = mix(out ^ u64::from_le_bytes(word));
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        out = mix(out ^ u64::from_le_bytes(*word));
     }
-    for byte in chunks.remainder() {
-        out = (out ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    match bytes.last_chunk::<8>() {
+        Some(last) if !rest.is_empty() => out = mix(out ^ u64::from_le_bytes(*last)),
+        Some(_) => {}
+        None => {
+            let word = rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            out = mix(out ^ word);
+        }
     }
     mix(out ^ bytes.len() as u64)
 }

@@ -32,9 +32,11 @@ impl Report {
         self.rows.push(Row { figure: figure.to_owned(), measured, target });
     }
 
-    pub(super) fn row_of_memory(&mut self, peak_bytes: u64) {
+    pub(super) fn rows_of_memory(&mut self, peak_bytes: u64, own_bytes: u64) {
         let measured = format!("{:.0}", peak_bytes as f64 / MB);
         self.row("peak resident memory, MB, ingest and searches", measured, "≤ 400");
+        let own = format!("{:.0}", own_bytes as f64 / MB);
+        self.row("own memory after the searches, without mapped splits, MB", own, "–");
     }
 
     /// The whole table.

@@ -8,9 +8,9 @@ use crate::split::codec::{Packer, put_number};
 use crate::split::template::RAW;
 
 /// A frame is ended at so many bytes.
-const FRAME_BYTES: usize = if cfg!(test) { 64 } else { 256 << 10 };
+const FRAME_BYTES: usize = if cfg!(test) { 64 } else { 128 << 10 };
 /// So many values of one template lie in a frame at most: whoever wants one of them reads little.
-const FRAME_VALUES: usize = if cfg!(test) { 3 } else { 8192 };
+const FRAME_VALUES: usize = if cfg!(test) { 3 } else { 4096 };
 
 /// What a chunk's writer is told of: every token that stands in a slot, and every whole text.
 pub(crate) trait TokenSink {
