@@ -92,9 +92,10 @@ pub(crate) fn may_hold(filter: &[u8], key: u64) -> bool {
         u64::from(u32::from_le_bytes(bytes))
     };
     let (segment, mask, segments) = (number(8), number(12), number(16));
-    let inside = segment.is_power_of_two()
-        && mask == segment - 1
-        && segments + 2 * segment <= fingerprints.len() as u64;
+    // The last place that is looked at: two segments after the first, anywhere in its segment.
+    let last = (segments.saturating_sub(1) + 2 * segment) | mask;
+    let inside =
+        segment.is_power_of_two() && mask == segment - 1 && last < fingerprints.len() as u64;
     !inside || BinaryFuse8Ref::from_dma(descriptor, fingerprints).contains(&key)
 }
 
@@ -127,5 +128,21 @@ mod tests {
     fn a_filter_that_is_none_may_hold_all() {
         assert!(may_hold(&[], 7) && may_hold(&[0; 19], 7) && may_hold(&[0xff; 40], 7));
         assert!(FilterBuilder::default().finish().is_empty());
+    }
+
+    #[test]
+    fn no_lengths_lead_out_of_a_filter() {
+        for segment in [0u32, 1, 2, 3, 4, 8] {
+            for (segments, bytes) in (0..40u32).flat_map(|s| (0..60usize).map(move |b| (s, b))) {
+                let mut filter = vec![0x5a; 8];
+                for number in [segment, segment.wrapping_sub(1), segments] {
+                    filter.extend_from_slice(&number.to_le_bytes());
+                }
+                filter.resize(DESCRIPTOR_BYTES + bytes, 0x5a);
+                (0..200).for_each(|k: u64| {
+                    drop(may_hold(&filter, k.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+                });
+            }
+        }
     }
 }
