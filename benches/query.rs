@@ -97,10 +97,12 @@ impl Corpus {
     }
 }
 
-/// Each kind with its body; `#` stands for a number that is another one each time.
-const KINDS: [(&str, &str); 10] = [
+/// Each kind with its body; `#` stands for a number that is another one each time, `%` for the trace
+/// id of a document that is.
+const KINDS: [(&str, &str); 11] = [
+    ("needle", r#"{"size":20,"track_total_hits":false,"query":{"term":{"trace.id":"%"}}}"#),
     (
-        "needle",
+        "end of an id",
         r#"{"size":20,"track_total_hits":false,"query":{"wildcard":{"trace.id":"*0000#"}}}"#,
     ),
     (
@@ -131,7 +133,9 @@ const KINDS: [(&str, &str); 10] = [
 
 fn body(kind: &str, number: &mut u32) -> String {
     *number = (*number * 7 + 13) % 900;
-    kind.replace('#', &(100 + *number).to_string())
+    let document = access(u64::from(*number) * (SPLITS * DOCS / 900));
+    let id = document.split_once(r#""trace":{"id":""#).and_then(|(_, rest)| rest.get(..32));
+    kind.replace('#', &(100 + *number).to_string()).replace('%', id.expect("a trace id"))
 }
 
 fn searches(c: &mut Criterion) {
