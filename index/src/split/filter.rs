@@ -139,9 +139,9 @@ mod tests {
                     filter.extend_from_slice(&number.to_le_bytes());
                 }
                 filter.resize(DESCRIPTOR_BYTES + bytes, 0x5a);
-                (0..200).for_each(|k: u64| {
-                    drop(may_hold(&filter, k.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
-                });
+                for key in 0..200u64 {
+                    let _ = may_hold(&filter, key.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                }
             }
         }
     }
