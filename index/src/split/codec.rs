@@ -254,19 +254,24 @@ fn take_planes(from: &mut &[u8], count_max: usize) -> Option<Planes> {
     Some(Planes { head, planes })
 }
 
+/// The numbers whose bytes lie in planes, the lowest first.
+fn join(planes: &[Vec<u8>], count: usize) -> Vec<u64> {
+    let mut out = vec![0u64; count];
+    for (at, plane) in planes.iter().enumerate() {
+        for (value, byte) in out.iter_mut().zip(plane) {
+            *value |= u64::from(*byte) << (8 * at);
+        }
+    }
+    out
+}
+
 /// Reads what [`Packer::ints`] wrote; `None` when it is malformed or longer than `count_max`.
 pub(crate) fn take_ints(from: &mut &[u8], count_max: usize) -> Option<Vec<i64>> {
     let Planes { head, planes } = take_planes(from, count_max)?;
     if let [plane] = planes.as_slice() {
         return Some(plane.iter().map(|byte| head.value(u64::from(*byte))).collect());
     }
-    let mut out = vec![0u64; head.count];
-    for (at, plane) in planes.iter().enumerate() {
-        for (value, byte) in out.iter_mut().zip(plane) {
-            *value |= u64::from(*byte) << (8 * at);
-        }
-    }
-    Some(out.into_iter().map(|v| head.value(v)).collect())
+    Some(join(&planes, head.count).into_iter().map(|v| head.value(v)).collect())
 }
 
 /// Of so many ordinals the positions are counted out one after the other, which is quick for each.
@@ -514,12 +519,7 @@ pub(crate) fn take_ords(from: &mut &[u8], count_max: usize, limit: u64) -> Optio
             Ords::Middle(joined)
         }
         _ => {
-            let mut out = vec![0u64; count];
-            for (at, plane) in planes.iter().enumerate() {
-                for (value, byte) in out.iter_mut().zip(plane) {
-                    *value |= u64::from(*byte) << (8 * at);
-                }
-            }
+            let out = join(&planes, count);
             let most = inside(out.iter().copied().max())?;
             Ords::of(out.iter().map(|v| base + v * scale), most)
         }
