@@ -184,7 +184,7 @@ impl Remote {
                 match flight.wait() {
                     Outcome::Done(bytes) => out.push((flight.span.clone(), bytes)),
                     // It may have been old when this thread joined it: a try of its own is due.
-                    Outcome::Failed(error) if !own && !others_failed && error.is_transient() => {
+                    Outcome::Failed(_) if !own && !others_failed => {
                         (others_failed, again) = (true, true);
                     }
                     Outcome::Failed(error) => return Err(object.failed(error)),

@@ -446,6 +446,38 @@ fn who_joined_a_request_that_failed_tries_once_more_alone() {
 }
 
 #[test]
+fn who_joined_a_request_that_was_refused_asks_for_itself() {
+    let (operation, key) = ("get", "k".to_owned());
+    let reason = "status 400, ExpiredToken: the provided token has expired".to_owned();
+    let errors = [
+        StoreError::Refused { operation, key: key.clone(), reason: reason.clone() },
+        StoreError::Transient { operation, key: key.clone(), reason },
+        StoreError::NotFound { key },
+    ];
+    for error in errors {
+        let bench = Bench::new();
+        let remote = bench.open();
+        let object = remote.object(&meta(1, TAIL)).unwrap();
+        let before = bench.gets();
+        // Another thread's request that was sent while the store still refused.
+        let old = {
+            let span = object.blocks(&(0..10));
+            remote.flights.board(&object.source.split).start(span, &Arc::default())
+        };
+        let known = Arc::strong_count(old.flight());
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| check_read(&object, 1, 0..10));
+            while Arc::strong_count(old.flight()) == known {
+                std::thread::yield_now();
+            }
+            old.land(Outcome::Failed(error));
+            reader.join().unwrap();
+        });
+        assert_eq!(bench.gets() - before, 1);
+    }
+}
+
+#[test]
 fn after_a_failure_the_rest_of_the_wave_is_not_asked_for() {
     let failing = Arc::new(AtomicBool::new(false));
     let fails = failing.clone();
