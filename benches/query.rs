@@ -78,6 +78,7 @@ impl Corpus {
         let snapshot = Snapshot {
             splits: self.metas.iter().map(split).collect(),
             live: Vec::new(),
+            deletions: Arc::default(),
             node: NODE,
             text_fields: self.settings.index.text_fields.clone().into(),
         };

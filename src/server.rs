@@ -14,7 +14,8 @@ use anyhow::{Context, bail};
 use config::Settings;
 use index::catalog::Catalog;
 use index::catalog::sqlite::SqliteCatalog;
-use index::read::Snapshot;
+use index::engine::DeleteRequest;
+use index::read::{Deletion, Snapshot};
 use ingest::{Ingest, KnownBatch, Recovered};
 use model::id::Tenant;
 use model::live::Sequenced;
@@ -22,7 +23,9 @@ use platform::clock::{Clock, SystemClock};
 use platform::disk::{DirLock, RealDisk};
 use platform::object_store::{self, ObjectStore};
 use platform::rng::SystemRng;
+use query::api::delete::{Delete, DeleteError, Deleting, Tasks};
 use query::api::{Api, router as api_router};
+use query::erase::Deletes;
 use query::search::{Searcher, SnapshotSource};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
@@ -128,6 +131,7 @@ async fn start_parts(settings: &Settings, dir: &Path) -> anyhow::Result<Parts> {
             rng: Arc::new(SystemRng),
             threads,
             batch_id_window_ms: settings.ingest.batch_id_window_s.saturating_mul(1000),
+            deleted_rows: Arc::new(Deletes),
         },
     )?;
     // Before the replay: a log larger than the memory for live records must drain while it is read.
@@ -169,6 +173,25 @@ impl SnapshotSource for IndexSource {
     }
 }
 
+impl Deleting for IndexSource {
+    fn reserve(&self) -> u64 {
+        self.0.reserve_deletion()
+    }
+
+    fn delete(&self, request: Delete) -> Result<Arc<Deletion>, DeleteError> {
+        let Delete { id, tenant, indexes, query, at } = request;
+        let request = DeleteRequest { id, tenant, indexes, query, at };
+        self.0.delete(request).map_err(|error| DeleteError {
+            is_transient: !matches!(error, index::IndexError::Deletion { .. }),
+            reason: error.to_string(),
+        })
+    }
+
+    fn deletions(&self) -> Vec<Arc<Deletion>> {
+        self.0.deletions()
+    }
+}
+
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let dir = settings.server.data_dir.clone();
     let _lock = lock(&dir)?;
@@ -186,6 +209,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         clock,
         settings: settings.query.api.clone(),
         cluster_uuid: parts.cluster_uuid.clone(),
+        deletes: Arc::new(IndexSource(parts.index.clone())),
+        tasks: Tasks::default(),
     };
     let readiness = Readiness::default();
     let routes = parts.ingest.router().merge(api_router(api));

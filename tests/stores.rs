@@ -402,6 +402,7 @@ fn ranges_of_a_split_come_from_a_real_s3_server_in_as_few_requests_as_promised()
         created: Timestamp(0),
         merges: 0,
         origin: index::read::Origin::default(),
+        deletions: Vec::new(),
     };
     let key = index::split::object_key(&meta.id);
     let body = Body::Bytes(object.clone().into());

@@ -13,7 +13,7 @@ use model::time::{TimeRange, Timestamp};
 use platform::telemetry::{self, Metric};
 
 use crate::catalog::Checkpoint;
-use crate::read::{FieldInfo, LiveBatch, Snapshot, Split};
+use crate::read::{Deletion, FieldInfo, LiveBatch, Snapshot, Split};
 
 /// How many batches a follower of new records may fall behind.
 const FOLLOWER_BATCHES_MAX: usize = 16;
@@ -48,6 +48,8 @@ struct State {
     /// Newest first.
     splits: Vec<Arc<Split>>,
     batches: VecDeque<Arc<LiveBatch>>,
+    /// Those that splits wait for.
+    deletions: Arc<[Arc<Deletion>]>,
     raw_bytes: u64,
     memory_bytes: u64,
     records: u64,
@@ -109,6 +111,7 @@ impl Live {
                 .filter(|b| b.batch.batch.tenant == *tenant)
                 .cloned()
                 .collect(),
+            deletions: state.deletions.clone(),
             node: self.node,
             text_fields: self.text_fields.clone(),
         }
@@ -219,6 +222,24 @@ impl Live {
         let mut state = self.state();
         insert_splits(&mut state, old, new);
         note_gauges(&state);
+    }
+
+    /// The deletions that splits wait for.
+    pub fn deletions(&self) -> Arc<[Arc<Deletion>]> {
+        self.state().deletions.clone()
+    }
+
+    /// Replaces the deletions, and splits by themselves with what they wait for, in one step.
+    pub fn change_deletions(&self, deletions: Vec<Arc<Deletion>>, splits: Vec<Arc<Split>>) {
+        let mut state = self.state();
+        state.deletions = deletions.into();
+        let old: Vec<SplitId> = splits.iter().map(|split| split.meta().id.clone()).collect();
+        insert_splits(&mut state, &old, splits);
+    }
+
+    /// The position of the newest batch that is not published, of any tenant.
+    pub fn newest_batch(&self) -> Option<WalSeq> {
+        self.state().batches.back().map(|batch| batch.batch.seq)
     }
 
     /// Publishes all that is there now, without waiting for age or size.

@@ -37,6 +37,10 @@ pub struct Settings {
     /// Tails (footers, dictionaries, filters) of splits of a remote store that are kept on disk
     /// besides, in bytes.
     pub pinned_bytes_max: u64,
+    /// Deletions that are not finished: more are refused.
+    pub deletions_max: usize,
+    /// How long a deletion waits until what came before it is published.
+    pub deletion_wait_ms: u64,
     /// Reading from a remote store.
     pub remote: RemoteSettings,
     /// Merging.
@@ -158,6 +162,8 @@ pub fn test_settings() -> Settings {
         column_cache_bytes_max: 32 << 20,
         cache_bytes_max: 10 << 30,
         pinned_bytes_max: 1 << 30,
+        deletions_max: 100,
+        deletion_wait_ms: 30_000,
         remote: RemoteSettings {
             block_bytes: 64 << 10,
             gap_bytes_max: 64 << 10,

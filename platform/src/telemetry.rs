@@ -57,6 +57,8 @@ metrics! {
     MergedSplits = "logdrive_merged_splits_total", Counter, "Splits replaced by merges";
     MergesAwaited = "logdrive_merges_awaited_total", Counter, "Merges that publishing waited for, because too many splits wait";
     ExpiredSplits = "logdrive_expired_splits_total", Counter, "Splits dropped by retention";
+    DeletedRecords = "logdrive_deleted_records_total", Counter, "Records hidden by deletions";
+    ErasedRecords = "logdrive_erased_records_total", Counter, "Deleted records whose splits were written anew without them";
     StoreRequests = "logdrive_object_store_requests_total", Counter, "Object store requests, by operation";
     StoreErrors = "logdrive_object_store_errors_total", Counter, "Failed object store requests, by operation";
     StoreReadBytes = "logdrive_object_store_read_bytes_total", Counter, "Bytes read from the object store";

@@ -8,6 +8,7 @@ pub mod ast;
 pub mod clause;
 pub mod dates;
 pub mod elastic;
+pub mod erase;
 pub mod error;
 pub mod leaf;
 pub mod merge;

@@ -113,6 +113,7 @@ fn open_all(
             created: Timestamp(0),
             merges: 0,
             origin: Origin::default(),
+            deletions: Vec::new(),
         };
         match Split::new(meta, cache.clone()).open_with(chunks.clone()) {
             Ok(reader) => out.push((reader.meta(), reader)),

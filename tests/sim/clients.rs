@@ -22,6 +22,17 @@ struct Document {
     n: u64,
     index: &'static str,
     at: i64,
+    deleted: Deleted,
+}
+
+/// What a client knows of a deletion of its document.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Deleted {
+    No,
+    /// It was asked for: the document may be gone, and stay gone.
+    Perhaps,
+    /// The deletion was acknowledged after the document was.
+    Yes,
 }
 
 /// All clients together.
@@ -59,7 +70,7 @@ impl Clients {
             let index = if world.one_in(4) { "short-1" } else { "logs" };
             let late = if world.one_in(10) { world.below(3) as i64 * DAY_NS } else { 0 };
             let at = now - late - world.below(1_000_000_000) as i64;
-            documents.push(Document { n: self.documents, index, at });
+            documents.push(Document { n: self.documents, index, at, deleted: Deleted::No });
             self.documents += 1;
         }
         let id = (!world.one_in(3)).then(|| format!("batch-{at}"));
@@ -71,7 +82,7 @@ impl Clients {
         let sent = &self.sent[at];
         let id = sent.id.clone().map(BatchId::new);
         let mut builder = BatchBuilder::new(Tenant::default(), id, Timestamp(now));
-        for Document { n, index, at } in &sent.documents {
+        for Document { n, index, at, .. } in &sent.documents {
             let filler = "x".repeat(*n as usize % 5 * 40);
             let source = format!(
                 r#"{{"@timestamp":"{}","n":{n},"message":"document {n} {filler}","level":"info"}}"#,
@@ -95,6 +106,38 @@ impl Clients {
         }
     }
 
+    /// A deletion of the documents of `logs` below a number is about to be asked for.
+    pub fn delete(&mut self, world: &World) -> u64 {
+        let below = world.below(self.documents + 1);
+        self.each_below(below, |document, _| {
+            if document.deleted == Deleted::No {
+                document.deleted = Deleted::Perhaps;
+            }
+        });
+        below
+    }
+
+    /// It was acknowledged: what was acknowledged before it began is gone.
+    pub fn deleted(&mut self, below: u64, before: &[usize]) {
+        self.each_below(below, |document, sent| {
+            if before.contains(&sent) {
+                document.deleted = Deleted::Yes;
+            }
+        });
+    }
+
+    /// The numbers of the batches that are acknowledged.
+    pub fn acknowledged_batches(&self) -> Vec<usize> {
+        (0..self.sent.len()).filter(|at| self.sent[*at].acknowledged).collect()
+    }
+
+    fn each_below(&mut self, below: u64, change: impl Fn(&mut Document, usize)) {
+        for (at, sent) in self.sent.iter_mut().enumerate() {
+            let documents = sent.documents.iter_mut();
+            documents.filter(|d| d.index == "logs" && d.n < below).for_each(|d| change(d, at));
+        }
+    }
+
     /// Whether what is there is what must be: says what is wrong.
     pub fn check(&self, found: &[(u64, u64)]) -> Result<(), String> {
         let mut times: BTreeMap<u64, u32> = BTreeMap::new();
@@ -110,9 +153,13 @@ impl Clients {
             for document in &sent.documents {
                 let found = times.remove(&document.n).unwrap_or(0);
                 let end = document.at + i64::from(SHORT_DAYS) * DAY_NS;
-                let may_be_gone = document.index == "short-1" && end < self.latest;
+                let expired = document.index == "short-1" && end < self.latest;
+                let may_be_gone = expired || document.deleted != Deleted::No;
                 if found > 1 {
                     return Err(format!("{document:?} of {sent:?} is there {found} times"));
+                }
+                if found > 0 && document.deleted == Deleted::Yes {
+                    return Err(format!("{document:?} of {sent:?} is deleted and there"));
                 }
                 if found == 0 && sent.acknowledged && !may_be_gone {
                     return Err(format!("{document:?} of {sent:?} is lost"));

@@ -5,7 +5,10 @@
 //! doubled, and all garbage goes.
 
 use index::catalog::{Checkpoint, PublishedBatch};
+use index::engine::DeleteRequest;
 use index::read::SplitMeta;
+use model::id::{IndexName, Tenant};
+use model::time::Timestamp;
 use platform::sim::{Leaves, World};
 
 use super::clients::Clients;
@@ -24,6 +27,10 @@ enum Step {
     Merge,
     /// Splits whose time is over, and their objects collected.
     Expire,
+    /// Documents hidden.
+    Delete,
+    /// A split written anew without them, and the old object collected.
+    Erase,
 }
 
 type State = (Vec<SplitMeta>, (Checkpoint, Vec<PublishedBatch>));
@@ -54,6 +61,21 @@ fn send(machine: &Machine, node: &Node, clients: &mut Clients, batches: usize) {
     }
 }
 
+fn delete(machine: &Machine, node: &Node, clients: &mut Clients) {
+    let before = clients.acknowledged_batches();
+    let below = clients.delete(&machine.world);
+    let deleted = node.index.delete(DeleteRequest {
+        id: node.index.reserve_deletion(),
+        tenant: Tenant::default(),
+        indexes: vec![IndexName::new("logs")],
+        query: Some(below.to_string()),
+        at: Timestamp(machine.now()),
+    });
+    if deleted.is_ok() && !machine.world.is_off() {
+        clients.deleted(below, &before);
+    }
+}
+
 /// What comes before the step that is cut.
 fn prepare(step: Step, machine: &Machine, node: &Node, clients: &mut Clients) {
     send(machine, node, clients, 3);
@@ -64,6 +86,9 @@ fn prepare(step: Step, machine: &Machine, node: &Node, clients: &mut Clients) {
         send(machine, node, clients, 2);
         node.index.flush();
         while node.index.publish_once().unwrap() {}
+    }
+    if step == Step::Erase {
+        delete(machine, node, clients);
     }
     if step == Step::Expire {
         machine.clock.advance(8 * DAY_NS);
@@ -86,6 +111,11 @@ fn take(step: Step, machine: &Machine, node: &Node, clients: &mut Clients) {
         }
         Step::Merge => {
             let _ = node.index.merge_once();
+            let _ = node.index.collect_garbage_once();
+        }
+        Step::Delete => delete(machine, node, clients),
+        Step::Erase => {
+            let _ = node.index.erase_once();
             let _ = node.index.collect_garbage_once();
         }
         Step::Expire => {
@@ -124,6 +154,7 @@ fn settle(machine: &Machine, clients: &Clients, what: &str) {
     check_contents(machine, &node, clients, what);
     node.index.flush();
     while node.index.publish_once().unwrap() {}
+    while node.index.erase_once().unwrap() {}
     while node.index.merge_once().unwrap() {}
     while node.index.collect_garbage_once().unwrap() > 0 {}
     node.ingest.lock().unwrap().submit(Vec::new());
@@ -177,7 +208,7 @@ fn a_commit_cut_at_any_place_keeps_what_was_acknowledged() {
 
 #[test]
 fn a_publication_cut_at_any_place_took_place_or_did_not() {
-    check(Step::Publish, 5);
+    check(Step::Publish, 4);
 }
 
 #[test]
@@ -188,4 +219,14 @@ fn a_merge_cut_at_any_place_took_place_or_did_not() {
 #[test]
 fn an_expiry_cut_at_any_place_took_place_or_did_not() {
     check(Step::Expire, 3);
+}
+
+#[test]
+fn a_deletion_cut_at_any_place_took_place_or_did_not() {
+    check(Step::Delete, 1);
+}
+
+#[test]
+fn an_erasure_cut_at_any_place_took_place_or_did_not() {
+    check(Step::Erase, 4);
 }

@@ -9,7 +9,8 @@ use index::catalog::Catalog;
 use index::catalog::memory::MemoryCatalog;
 use index::catalog::sim::SimCatalog;
 use index::catalog::sqlite::SqliteCatalog;
-use index::read::Snapshot;
+use index::read::deletion::WholeIndexes;
+use index::read::{DeletedRows, Deletion, RowSet, Snapshot, SplitReader};
 use index::settings::{MergeSettings, RetentionRule, test_settings};
 use ingest::{KnownBatch, Recovered, SteppedIngest};
 use model::id::Tenant;
@@ -171,6 +172,7 @@ impl Machine {
             rng: Arc::new(self.world.clone()),
             threads: 1,
             batch_id_window_ms: BATCH_ID_WINDOW_S * 1000,
+            deleted_rows: Arc::new(Below),
         };
         let index = index::Index::open(index_settings(), environment);
         let index = index.map_err(|e| e.to_string())?;
@@ -237,6 +239,31 @@ impl Machine {
     }
 }
 
+/// Understands the query `n`: the documents whose number is below n.
+#[derive(Debug)]
+pub struct Below;
+
+impl DeletedRows for Below {
+    fn deleted_rows(
+        &self,
+        deletion: &Deletion,
+        reader: &SplitReader,
+        text_fields: &[String],
+    ) -> Result<RowSet, String> {
+        let whole = Deletion { query: None, ..deletion.clone() };
+        let mut out = WholeIndexes.deleted_rows(&whole, reader, text_fields)?;
+        let below: u64 = deletion.query.as_deref().unwrap_or_default().parse().unwrap();
+        let rows: Vec<u32> = out.iter().collect();
+        let sources = reader.sources(&rows).map_err(|error| error.to_string())?;
+        for (row, source) in rows.iter().zip(sources) {
+            if number(&source) >= below {
+                out.remove(*row);
+            }
+        }
+        Ok(out)
+    }
+}
+
 /// The number in a document's source.
 fn number(source: &str) -> u64 {
     let json: serde_json::Value = serde_json::from_str(source).unwrap();
@@ -254,7 +281,10 @@ pub fn contents(snapshot: &Snapshot) -> Result<Vec<(u64, u64)>, String> {
     }
     for split in &snapshot.splits {
         let reader = split.open().map_err(|e| e.to_string())?;
-        let rows: Vec<u32> = (0..reader.docs()).collect();
+        let rows: Vec<u32> = match snapshot.kept_rows(split, &reader, &Below)? {
+            Some(kept) => kept.iter().collect(),
+            None => (0..reader.docs()).collect(),
+        };
         let sources = reader.sources(&rows).map_err(|e| e.to_string())?;
         out.extend(
             rows.iter().zip(sources).map(|(row, s)| (reader.seq(*row).unwrap().0, number(&s))),

@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use index::engine::DeleteRequest;
 use index::read::Snapshot;
+use model::id::{IndexName, Tenant};
+use model::time::Timestamp;
 use platform::sim::{Between, Leaves, World};
 
 use super::clients::Clients;
@@ -255,8 +258,10 @@ impl Run {
 
     fn keep(&self, node: &Node) {
         let Some(_busy) = Busy::take(&self.keeping) else { return };
-        let (what, outcome) = match self.machine.world.below(4) {
+        let (what, outcome) = match self.machine.world.below(6) {
             0 | 1 => ("merged", node.index.merge_once().map(usize::from)),
+            4 => ("erased", node.index.erase_once().map(usize::from)),
+            5 => return self.delete(node),
             2 => ("expired", node.index.expire_once()),
             _ => ("collected", node.index.collect_garbage_once()),
         };
@@ -264,6 +269,34 @@ impl Run {
             assert!(!error.to_string().contains("damaged"), "{error}");
         }
         self.machine.world.note(what, &format!("{:?}", outcome.map_err(|e| e.to_string())));
+    }
+
+    /// Deletes some documents. Whoever calls it keeps others from changing splits.
+    fn delete(&self, node: &Node) {
+        let world = &self.machine.world;
+        let Some(_busy) = Busy::take(&self.publishing) else { return };
+        if !world.one_in(2) {
+            return;
+        }
+        node.index.flush();
+        while !world.is_off() && node.index.publish_once().is_ok_and(|published| published) {}
+        if !node.snapshot().live.is_empty() {
+            return;
+        }
+        let before = lock(&self.clients).acknowledged_batches();
+        let below = lock(&self.clients).delete(world);
+        let outcome = node.index.delete(DeleteRequest {
+            id: node.index.reserve_deletion(),
+            tenant: Tenant::default(),
+            indexes: vec![IndexName::new("logs")],
+            query: Some(below.to_string()),
+            at: Timestamp(self.machine.now()),
+        });
+        let outcome = outcome.map(|d| d.records).map_err(|e| e.to_string());
+        world.note("deleted", &format!("below {below}: {outcome:?}"));
+        if outcome.is_ok() && !world.is_off() {
+            lock(&self.clients).deleted(below, &before);
+        }
     }
 
     /// While nothing fails: everything acknowledged is there once.
@@ -332,15 +365,18 @@ impl Run {
             node.index.flush();
             let published = node.index.publish_once().unwrap();
             let merged = node.index.merge_once().unwrap();
+            let erased = node.index.erase_once().unwrap();
             let expired = node.index.expire_once().unwrap();
             let collected = node.index.collect_garbage_once().unwrap();
-            if !published && !merged && expired == 0 && collected == 0 {
+            if !published && !merged && !erased && expired == 0 && collected == 0 {
                 break;
             }
         }
         assert_eq!(node.ingest.lock().unwrap().submit(Vec::new()).len(), 0);
         *lock(&self.faults) = faults;
         assert!(node.snapshot().live.is_empty(), "records are left in memory");
+        let deletions = node.index.deletions();
+        assert!(deletions.iter().all(|d| d.finished.is_some()), "{deletions:?}");
         self.check(&node);
     }
 }

@@ -376,6 +376,7 @@ impl SplitBuilder {
             created: self.spec.created,
             merges: self.spec.merges,
             origin: self.spec.origin,
+            deletions: Vec::new(),
         };
         let shapes = self.shapes.iter().map(|s| (&*s.skeleton, s.columns.as_slice()));
         let description = Description {

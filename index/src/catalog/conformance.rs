@@ -4,7 +4,7 @@ use model::id::{BatchId, IndexName, RecordSeq, SplitId, Tenant, WalSeq};
 use model::time::{TimeRange, Timestamp};
 
 use super::{Catalog, CatalogError, Checkpoint, Publication, PublishedBatch};
-use crate::read::{Origin, SplitMeta};
+use crate::read::{Deletion, Origin, SplitMeta};
 
 /// A split's description, for tests.
 pub fn meta(id: &str) -> SplitMeta {
@@ -21,6 +21,7 @@ pub fn meta(id: &str) -> SplitMeta {
         created: Timestamp(4),
         merges: 0,
         origin: Origin::default(),
+        deletions: Vec::new(),
     }
 }
 
@@ -87,4 +88,42 @@ pub fn check(open: &dyn Fn() -> Box<dyn Catalog>) {
     assert_eq!(catalog.garbage(&ids(&["A", "Z"])).expect("garbage"), ids(&["B"]));
     drop(catalog);
     assert_eq!(open().garbage(&[]).expect("garbage"), ids(&["B"]));
+    check_deletions(open);
+}
+
+fn deletion(id: u64, erased: u64) -> Deletion {
+    Deletion {
+        id,
+        tenant: Tenant::default(),
+        indexes: vec![IndexName::new("logs")],
+        query: Some("{}".to_owned()),
+        at: Timestamp(5),
+        records: 7,
+        splits: 1,
+        erased,
+        finished: None,
+    }
+}
+
+/// The split `C` is published.
+fn check_deletions(open: &dyn Fn() -> Box<dyn Catalog>) {
+    let catalog = open();
+    assert_eq!(catalog.deletions(&[]).expect("deletions"), []);
+    let marked = |id: &str, marks: &[u64]| SplitMeta { deletions: marks.to_vec(), ..meta(id) };
+    // All or nothing.
+    let gone = catalog.delete(&deletion(1, 0), &[marked("C", &[1]), marked("X", &[1])]);
+    assert!(matches!(gone, Err(CatalogError::Gone { split }) if split.as_str() == "X"));
+    assert_eq!(catalog.splits().expect("splits"), [meta("C")]);
+    assert_eq!(catalog.deletions(&[]).expect("deletions"), []);
+
+    catalog.delete(&deletion(1, 0), &[marked("C", &[1])]).expect("delete");
+    catalog.delete(&deletion(2, 0), &[]).expect("delete");
+    catalog.delete(&deletion(1, 3), &[]).expect("note");
+    drop(catalog);
+    let catalog = open();
+    assert_eq!(catalog.splits().expect("splits"), [marked("C", &[1])]);
+    assert_eq!(catalog.deletions(&[]).expect("deletions"), [deletion(1, 3), deletion(2, 0)]);
+    assert_eq!(catalog.deletions(&[1]).expect("deletions"), [deletion(2, 0)]);
+    drop(catalog);
+    assert_eq!(open().deletions(&[]).expect("deletions"), [deletion(2, 0)]);
 }

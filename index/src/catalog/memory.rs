@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use model::id::{NodeId, SplitId};
 use model::time::Timestamp;
 
-use super::{Catalog, CatalogError, Checkpoint, Publication, PublishedBatch};
+use super::{Catalog, CatalogError, Checkpoint, Deletions, Publication, PublishedBatch};
 use crate::read::SplitMeta;
+use crate::read::deletion::Deletion;
 
 #[derive(Clone, Debug, Default)]
 struct State {
@@ -17,6 +18,7 @@ struct State {
     splits: BTreeMap<SplitId, SplitMeta>,
     batches: BTreeMap<String, PublishedBatch>,
     garbage: BTreeSet<SplitId>,
+    deletions: BTreeMap<u64, Deletion>,
 }
 
 /// A catalog in memory; clones share it.
@@ -33,6 +35,26 @@ fn insert(state: &mut State, splits: &[SplitMeta]) {
     for split in splits {
         state.splits.insert(split.id.clone(), split.clone());
         state.garbage.remove(&split.id);
+    }
+}
+
+impl Deletions for MemoryCatalog {
+    fn delete(&self, deletion: &Deletion, splits: &[SplitMeta]) -> Result<(), CatalogError> {
+        let mut state = self.state();
+        if let Some(gone) = splits.iter().find(|meta| !state.splits.contains_key(&meta.id)) {
+            return Err(CatalogError::Gone { split: gone.id.clone() });
+        }
+        for meta in splits {
+            state.splits.insert(meta.id.clone(), meta.clone());
+        }
+        state.deletions.insert(deletion.id, deletion.clone());
+        Ok(())
+    }
+
+    fn deletions(&self, forgotten: &[u64]) -> Result<Vec<Deletion>, CatalogError> {
+        let mut state = self.state();
+        state.deletions.retain(|id, _| !forgotten.contains(id));
+        Ok(state.deletions.values().cloned().collect())
     }
 }
 

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::read::SplitMeta;
+use crate::read::deletion::Deletion;
 
 /// Why the catalog failed.
 #[derive(Debug, Error)]
@@ -89,8 +90,17 @@ pub struct Publication {
     pub forget_before: Timestamp,
 }
 
+/// The list of deletions. Every method is one transaction.
+pub trait Deletions {
+    /// Notes a deletion, or what became of one, and what the catalog knows of splits from now on:
+    /// which deletions they are waiting for. Fails as a whole when one of them is not published.
+    fn delete(&self, deletion: &Deletion, splits: &[SplitMeta]) -> Result<(), CatalogError>;
+    /// All deletions by their numbers; those of `forgotten` are not kept any longer.
+    fn deletions(&self, forgotten: &[u64]) -> Result<Vec<Deletion>, CatalogError>;
+}
+
 /// The list of splits. Every method is one transaction.
-pub trait Catalog: Send + Sync + std::fmt::Debug {
+pub trait Catalog: Deletions + Send + Sync + std::fmt::Debug {
     /// Number of this node, drawn when the catalog was made, and a unique name of it.
     fn identity(&self) -> Result<(NodeId, String), CatalogError>;
     /// All published splits.

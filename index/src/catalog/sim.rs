@@ -5,8 +5,9 @@ use std::sync::Arc;
 use model::id::{NodeId, SplitId};
 use platform::sim::{Fate, World};
 
-use super::{Catalog, CatalogError, Checkpoint, Publication, PublishedBatch};
+use super::{Catalog, CatalogError, Checkpoint, Deletions, Publication, PublishedBatch};
 use crate::read::SplitMeta;
+use crate::read::deletion::Deletion;
 
 /// A catalog that fails as the world says. What it keeps survives a power cut: every method of
 /// the one inside is durable when it returns.
@@ -44,6 +45,17 @@ impl SimCatalog {
 
 fn names<'a>(ids: impl Iterator<Item = &'a SplitId>) -> String {
     ids.map(SplitId::as_str).collect::<Vec<_>>().join(" ")
+}
+
+impl Deletions for SimCatalog {
+    fn delete(&self, deletion: &Deletion, splits: &[SplitMeta]) -> Result<(), CatalogError> {
+        let of = format!("{} in {}", deletion.id, names(splits.iter().map(|s| &s.id)));
+        self.ask("delete", &of, || self.inner.delete(deletion, splits))
+    }
+
+    fn deletions(&self, forgotten: &[u64]) -> Result<Vec<Deletion>, CatalogError> {
+        self.ask("deletions", "", || self.inner.deletions(forgotten))
+    }
 }
 
 impl Catalog for SimCatalog {

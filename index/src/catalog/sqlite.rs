@@ -7,11 +7,14 @@ use model::id::{BatchId, NodeId, RecordSeq, SplitId, WalSeq};
 use model::time::Timestamp;
 use platform::rng::Rng;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde::Serialize;
 
-use super::{Catalog, CatalogError, Checkpoint, Publication, PublishedBatch};
+use super::{Catalog, CatalogError, Checkpoint, Deletions, Publication, PublishedBatch};
 use crate::read::SplitMeta;
+use crate::read::deletion::Deletion;
 
-const SCHEMA: i64 = 1;
+/// What made each version of the schema of the one before; a new file goes through all of them.
+const SCHEMAS: [&str; 2] = [CREATE, DELETIONS];
 
 const CREATE: &str = "
 CREATE TABLE identity (one INTEGER PRIMARY KEY CHECK (one = 1), node INTEGER NOT NULL, name TEXT NOT NULL);
@@ -21,6 +24,10 @@ CREATE TABLE batches (id TEXT PRIMARY KEY, accepted INTEGER NOT NULL, at_ns INTE
 CREATE INDEX batches_at ON batches (at_ns);
 CREATE TABLE garbage (id TEXT PRIMARY KEY) WITHOUT ROWID;
 INSERT INTO checkpoint VALUES (1, 0, 0);
+";
+
+const DELETIONS: &str = "
+CREATE TABLE deletions (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
 ";
 
 /// A catalog in one SQLite file.
@@ -39,19 +46,20 @@ impl SqliteCatalog {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         let found: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
-        match found {
-            SCHEMA => {}
-            0 => {
-                let transaction = connection.transaction()?;
-                transaction.execute_batch(CREATE)?;
+        let known = SCHEMAS.len() as i64;
+        let missing = usize::try_from(found).ok().and_then(|found| SCHEMAS.get(found..));
+        let Some(missing) = missing else { return Err(CatalogError::Newer { found, known }) };
+        if !missing.is_empty() {
+            let transaction = connection.transaction()?;
+            missing.iter().try_for_each(|schema| transaction.execute_batch(schema))?;
+            if found == 0 {
                 let node = (rng.next_u64() >> 32) as u32;
                 let name = format!("{:016x}{:016x}", rng.next_u64(), rng.next_u64());
                 transaction
                     .execute("INSERT INTO identity VALUES (1, ?1, ?2)", params![node, name])?;
-                transaction.pragma_update(None, "user_version", SCHEMA)?;
-                transaction.commit()?;
             }
-            _ => return Err(CatalogError::Newer { found, known: SCHEMA }),
+            transaction.pragma_update(None, "user_version", known)?;
+            transaction.commit()?;
         }
         Ok(Self { connection: Mutex::new(connection) })
     }
@@ -101,17 +109,68 @@ fn add_garbage(transaction: &Transaction<'_>, splits: &[SplitId]) -> Result<(), 
     Ok(())
 }
 
+/// A row's body; `what` names the row.
+fn json<T: Serialize>(what: impl Fn() -> String, row: &T) -> Result<String, CatalogError> {
+    serde_json::to_string(row)
+        .map_err(|e| CatalogError::Damaged { what: what(), reason: e.to_string() })
+}
+
 fn insert_splits(transaction: &Transaction<'_>, splits: &[SplitMeta]) -> Result<(), CatalogError> {
     let mut statement = transaction.prepare("INSERT OR REPLACE INTO splits VALUES (?1, ?2)")?;
     for split in splits {
-        let meta = serde_json::to_string(split).map_err(|e| CatalogError::Damaged {
-            what: format!("split {}", split.id),
-            reason: e.to_string(),
-        })?;
+        let meta = json(|| format!("split {}", split.id), split)?;
         statement.execute(params![split.id.as_str(), meta])?;
         transaction.execute("DELETE FROM garbage WHERE id = ?1", [split.id.as_str()])?;
     }
     Ok(())
+}
+
+impl Deletions for SqliteCatalog {
+    fn delete(&self, deletion: &Deletion, splits: &[SplitMeta]) -> Result<(), CatalogError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        for split in splits {
+            must_be_published(&transaction, &split.id)?;
+        }
+        insert_splits(&transaction, splits)?;
+        let body = json(|| format!("deletion {}", deletion.id), deletion)?;
+        transaction.execute(
+            "INSERT OR REPLACE INTO deletions VALUES (?1, ?2)",
+            params![deletion.id as i64, body],
+        )?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn deletions(&self, forgotten: &[u64]) -> Result<Vec<Deletion>, CatalogError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        for id in forgotten {
+            transaction.execute("DELETE FROM deletions WHERE id = ?1", params![*id as i64])?;
+        }
+        let mut out = Vec::new();
+        {
+            let mut statement =
+                transaction.prepare("SELECT id, body FROM deletions ORDER BY id")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let (id, body): (i64, String) = (row.get(0)?, row.get(1)?);
+                out.push(serde_json::from_str(&body).map_err(|e| CatalogError::Damaged {
+                    what: format!("deletion {id}"),
+                    reason: e.to_string(),
+                })?);
+            }
+        }
+        transaction.commit()?;
+        Ok(out)
+    }
+}
+
+fn must_be_published(transaction: &Transaction<'_>, split: &SplitId) -> Result<(), CatalogError> {
+    let found: Option<i64> = transaction
+        .query_row("SELECT 1 FROM splits WHERE id = ?1", [split.as_str()], |r| r.get(0))
+        .optional()?;
+    found.map(|_| ()).ok_or_else(|| CatalogError::Gone { split: split.clone() })
 }
 
 impl Catalog for SqliteCatalog {
@@ -199,12 +258,7 @@ impl Catalog for SqliteCatalog {
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
         for split in old {
-            let found: Option<i64> = transaction
-                .query_row("SELECT 1 FROM splits WHERE id = ?1", [split.as_str()], |r| r.get(0))
-                .optional()?;
-            if found.is_none() {
-                return Err(CatalogError::Gone { split: split.clone() });
-            }
+            must_be_published(&transaction, split)?;
             transaction.execute("DELETE FROM splits WHERE id = ?1", [split.as_str()])?;
         }
         add_garbage(&transaction, old)?;

@@ -29,12 +29,16 @@ pub(super) struct Keeping {
     claimed: Vec<SplitId>,
     /// Changes of the catalog to which no answer came; their splits stay claimed.
     unsettled: Vec<Replacement>,
+    /// Splits that were renewed under their own names: queries may hold the old ones.
+    pub(super) renewed: Vec<(SplitId, Weak<Split>)>,
 }
 
 /// Splits that take the place of others.
-struct Replacement {
-    old: Vec<SplitId>,
-    new: Vec<BuiltSplit>,
+pub(super) struct Replacement {
+    pub(super) old: Vec<SplitId>,
+    pub(super) new: Vec<BuiltSplit>,
+    /// The deletions whose records are not in the new ones; other marks of the old are inherited.
+    pub(super) applied: Vec<u64>,
 }
 
 impl Keeping {
@@ -42,7 +46,11 @@ impl Keeping {
     pub(super) fn new(garbage: Vec<SplitId>) -> Self {
         let retired = garbage.into_iter().map(|id| (id, Weak::new())).collect();
         let (unmergeable, claimed, unsettled) = (Vec::new(), Vec::new(), Vec::new());
-        Self { retired, unmergeable, claimed, unsettled }
+        Self { retired, unmergeable, claimed, unsettled, renewed: Vec::new() }
+    }
+
+    pub(super) fn is_unmergeable(&self, id: &SplitId) -> bool {
+        self.unmergeable.contains(id)
     }
 }
 
@@ -50,7 +58,10 @@ impl Inner {
     /// Merges, expires and collects until the index stops.
     pub(super) fn keep_loop(&self) {
         while !self.live.is_stopping() {
-            let busy = self.merge_and_note();
+            let erased = self.erase_once();
+            let busy = matches!(erased, Ok(true));
+            note("erasing deleted records failed", erased);
+            let busy = self.merge_and_note() || busy;
             note("expiring failed", self.expire_once());
             note("collecting garbage failed", self.collect_garbage_once());
             self.pause(busy);
@@ -111,7 +122,7 @@ impl Inner {
     }
 
     /// Takes splits for a replacement; until they are released or gone no other step sees them.
-    fn claim(
+    pub(super) fn claim(
         &self,
         choose: impl FnOnce(&Keeping, &[&SplitMeta]) -> Vec<SplitId>,
     ) -> Vec<Arc<Split>> {
@@ -126,12 +137,12 @@ impl Inner {
         splits
     }
 
-    fn release(&self, ids: &[SplitId]) {
+    pub(super) fn release(&self, ids: &[SplitId]) {
         lock(&self.keeping).claimed.retain(|id| !ids.contains(id));
     }
 
     pub(super) fn merge_once(&self) -> Result<bool, IndexError> {
-        self.settle()?;
+        self.settle_all()?;
         let inputs = self.claim(|keeping, metas| {
             let metas = metas.iter().filter(|m| !keeping.unmergeable.contains(&m.id));
             let metas: Vec<&SplitMeta> = metas.copied().collect();
@@ -152,18 +163,22 @@ impl Inner {
                 if matches!(error, IndexError::Merge(MergeError::Stopped)) {
                     return Ok(false);
                 }
-                if let Some(damaged) = damaged_split(&error) {
-                    // It must not stop the others for ever.
-                    lock(&self.keeping).unmergeable.push(damaged.clone());
-                }
+                self.note_unreadable(&error);
                 return Err(error);
             }
         };
         let count = ids.len() as u64;
-        self.replace(Replacement { old: ids, new })?;
+        self.replace(Replacement { old: ids, new, applied: Vec::new() })?;
         telemetry::count(Metric::MergedSplits, count);
         telemetry::observe(Metric::MergeSeconds, seconds_since(started));
         Ok(true)
+    }
+
+    /// A split that cannot be read must not stop the others for ever.
+    pub(super) fn note_unreadable(&self, error: &IndexError) {
+        if let Some(damaged) = damaged_split(error) {
+            lock(&self.keeping).unmergeable.push(damaged.clone());
+        }
     }
 
     /// Builds and stores the split that takes the place of others.
@@ -187,7 +202,16 @@ impl Inner {
     }
 
     /// Replaces claimed splits in the catalog, then for queries.
-    fn replace(&self, replacement: Replacement) -> Result<(), IndexError> {
+    pub(super) fn replace(&self, mut replacement: Replacement) -> Result<(), IndexError> {
+        // No deletion marks the old ones meanwhile.
+        let _changing = lock(&self.changing);
+        let held = self.live.splits();
+        let old = held.iter().filter(|split| replacement.old.contains(&split.meta().id));
+        let mut marks: Vec<u64> = old.flat_map(|s| s.meta().deletions.iter().copied()).collect();
+        marks.retain(|mark| !replacement.applied.contains(mark));
+        marks.sort_unstable();
+        marks.dedup();
+        replacement.new.iter_mut().for_each(|file| file.meta.deletions.clone_from(&marks));
         let metas: Vec<SplitMeta> = replacement.new.iter().map(|f| f.meta.clone()).collect();
         match self.env.catalog.replace(&replacement.old, &metas) {
             Ok(()) => {
@@ -201,9 +225,16 @@ impl Inner {
         }
     }
 
+    /// Learns what became of changes to which no answer came, before the next one.
+    pub(super) fn settle_all(&self) -> Result<(), IndexError> {
+        let _changing = lock(&self.changing);
+        self.settle()
+    }
+
     /// Learns what became of replacements to which no answer came: their splits may not be merged
-    /// or expire before, or the catalog and the queries would part.
-    fn settle(&self) -> Result<(), IndexError> {
+    /// or expire before, or the catalog and the queries would part. The caller holds `changing`.
+    pub(super) fn settle(&self) -> Result<(), IndexError> {
+        self.settle_deletions()?;
         let unsettled = std::mem::take(&mut lock(&self.keeping).unsettled);
         if unsettled.is_empty() {
             return Ok(());
@@ -227,7 +258,7 @@ impl Inner {
     }
 
     /// Gives up files that will not be published.
-    fn discard(&self, files: &[BuiltSplit]) {
+    pub(super) fn discard(&self, files: &[BuiltSplit]) {
         for file in files {
             let _ = std::fs::remove_file(&file.path);
         }
@@ -236,7 +267,7 @@ impl Inner {
     }
 
     /// Swaps splits for queries; the old objects go when no query holds them.
-    fn swap(&self, Replacement { old, new }: Replacement) {
+    fn swap(&self, Replacement { old, new, .. }: Replacement) {
         let new = self.adopt(&new);
         let held = self.live.splits();
         let held = held.iter().filter(|s| old.contains(&s.meta().id));
@@ -247,7 +278,7 @@ impl Inner {
     }
 
     pub(super) fn expire_once(&self) -> Result<usize, IndexError> {
-        self.settle()?;
+        self.settle_all()?;
         let now = self.now();
         let expired = self.claim(|_, metas| expired(metas, &self.settings, now));
         let old: Vec<SplitId> = expired.iter().map(|s| s.meta().id.clone()).collect();
@@ -256,7 +287,11 @@ impl Inner {
             return Ok(0);
         }
         let count = old.len();
-        self.replace(Replacement { old, new: Vec::new() })?;
+        self.replace(Replacement { old, new: Vec::new(), applied: Vec::new() })?;
+        {
+            let _changing = lock(&self.changing);
+            self.finish_deletions(&[])?;
+        }
         telemetry::count(Metric::ExpiredSplits, count as u64);
         tracing::info!(splits = count, "expired");
         Ok(count)
@@ -264,9 +299,11 @@ impl Inner {
 
     pub(super) fn collect_garbage_once(&self) -> Result<usize, IndexError> {
         let free: Vec<SplitId> = {
-            let keeping = lock(&self.keeping);
+            let mut keeping = lock(&self.keeping);
+            keeping.renewed.retain(|(_, split)| split.strong_count() > 0);
+            let renewed = |id: &SplitId| keeping.renewed.iter().any(|(other, _)| other == id);
             let unheld = keeping.retired.iter().filter(|(_, split)| split.strong_count() == 0);
-            unheld.map(|(id, _)| id.clone()).collect()
+            unheld.map(|(id, _)| id.clone()).filter(|id| !renewed(id)).collect()
         };
         if free.is_empty() {
             return Ok(0);

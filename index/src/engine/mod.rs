@@ -1,6 +1,7 @@
 //! Who runs the index? One handle: takes batches in, gives snapshots out, and owns the threads
 //! that publish, merge, expire and collect garbage.
 
+mod erase;
 mod keep;
 mod roll;
 
@@ -16,6 +17,8 @@ use platform::object_store::{ObjectStore, StoreError};
 use platform::rng::Rng;
 use thiserror::Error;
 
+pub use self::erase::DeleteRequest;
+use self::erase::Erasing;
 use self::keep::Keeping;
 use self::roll::Rolling;
 use crate::build::BuildError;
@@ -23,7 +26,7 @@ use crate::catalog::{Catalog, CatalogError, Checkpoint, PublishedBatch};
 use crate::live::{Limits, Live};
 use crate::merge::MergeError;
 use crate::read::cache::ReaderCache;
-use crate::read::{ReadError, Snapshot, Split};
+use crate::read::{DeletedRows, Deletion, ReadError, Snapshot, Split};
 use crate::settings::Settings;
 
 /// What the index stands on.
@@ -44,6 +47,8 @@ pub struct Environment {
     pub threads: usize,
     /// How long published batch ids are remembered.
     pub batch_id_window_ms: u64,
+    /// Says what deletions mean.
+    pub deleted_rows: Arc<dyn DeletedRows>,
 }
 
 /// Why the index failed.
@@ -64,6 +69,32 @@ pub enum IndexError {
     /// Reading a split.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// What a deletion takes of a split cannot be said.
+    #[error("deletion {id}: {reason}")]
+    Deletion {
+        /// Its number.
+        id: u64,
+        /// Why.
+        reason: String,
+    },
+    /// Too many deletions are not finished.
+    #[error(
+        "{waiting} deletions are being carried out already (setting `index.deletions_max`); wait \
+         until some are finished"
+    )]
+    TooManyDeletions {
+        /// How many.
+        waiting: usize,
+    },
+    /// What was accepted before a deletion could not be published in time.
+    #[error(
+        "the newest records could not be published within `index.deletion_wait_ms` = {waited_ms}; \
+         nothing was deleted, see the server's log for the reason"
+    )]
+    NotPublished {
+        /// Milliseconds.
+        waited_ms: u64,
+    },
     /// The file system.
     #[error("`{path}`: {source}")]
     Io {
@@ -84,6 +115,9 @@ impl IndexError {
             IndexError::Merge(_) => "merge",
             IndexError::Read(_) => "read",
             IndexError::Io { .. } => "disk",
+            IndexError::Deletion { .. } => "deletion",
+            IndexError::TooManyDeletions { .. } => "too_many_deletions",
+            IndexError::NotPublished { .. } => "not_published",
         }
     }
 }
@@ -105,6 +139,9 @@ struct Inner {
     /// The roll that is being published, kept from one try to the next.
     rolling: Mutex<Option<Rolling>>,
     keeping: Mutex<Keeping>,
+    erasing: Mutex<Erasing>,
+    /// Held while splits are replaced or marked; taken before the two above.
+    changing: Mutex<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -153,6 +190,8 @@ impl Index {
         };
         let text_fields = settings.text_fields.clone().into();
         let live = Arc::new(Live::new(splits, checkpoint.wal, limits, node, text_fields));
+        let erasing = Erasing::new(env.catalog.deletions(&[])?);
+        live.change_deletions(erasing.waited_for(), Vec::new());
         let inner = Inner {
             settings,
             env,
@@ -163,6 +202,8 @@ impl Index {
             batches,
             rolling: Mutex::default(),
             keeping: Mutex::new(Keeping::new(garbage)),
+            erasing: Mutex::new(erasing),
+            changing: Mutex::default(),
             threads: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -236,6 +277,34 @@ impl Index {
     /// The catalog fails; they stay.
     pub fn expire_once(&self) -> Result<usize, IndexError> {
         self.inner.expire_once()
+    }
+
+    /// Deletes records: no later snapshot has them, and they are erased from the store afterwards.
+    /// Records that are accepted meanwhile may be deleted too. Blocks on publishing and reading: not
+    /// for the async runtime.
+    ///
+    /// # Errors
+    /// Nothing is deleted, or, when the catalog gave no answer, it is not known yet.
+    pub fn delete(&self, request: DeleteRequest) -> Result<Arc<Deletion>, IndexError> {
+        self.inner.delete(request)
+    }
+
+    /// A number for [`DeleteRequest::id`].
+    pub fn reserve_deletion(&self) -> u64 {
+        lock(&self.inner.erasing).reserve()
+    }
+
+    /// Deletions that are not finished, and the newest finished ones, by rising number.
+    pub fn deletions(&self) -> Vec<Arc<Deletion>> {
+        lock(&self.inner.erasing).known.clone()
+    }
+
+    /// Writes one split anew that holds deleted records, if there is one; gives whether there was.
+    ///
+    /// # Errors
+    /// The step failed; the records stay hidden.
+    pub fn erase_once(&self) -> Result<bool, IndexError> {
+        self.inner.erase_once()
     }
 
     /// Deletes objects that nobody needs; gives how many.

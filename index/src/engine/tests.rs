@@ -15,7 +15,8 @@ use platform::rng::SeededRng;
 
 use super::*;
 use crate::catalog::sqlite::SqliteCatalog;
-use crate::read::SplitMeta;
+use crate::read::deletion::WholeIndexes;
+use crate::read::{RowSet, SplitMeta, SplitReader};
 use crate::settings::{MergeSettings, RetentionRule, test_settings};
 use crate::split::object_key;
 
@@ -72,6 +73,37 @@ impl ObjectStore for FlakyStore {
     }
 }
 
+/// Understands the query `n`: the documents whose number is a multiple of n.
+#[derive(Debug)]
+struct Multiples;
+
+impl DeletedRows for Multiples {
+    fn deleted_rows(
+        &self,
+        deletion: &Deletion,
+        reader: &SplitReader,
+        text_fields: &[String],
+    ) -> Result<RowSet, String> {
+        let whole = Deletion { query: None, ..deletion.clone() };
+        let mut out = WholeIndexes.deleted_rows(&whole, reader, text_fields)?;
+        let Some(query) = &deletion.query else { return Ok(out) };
+        let divisor: u64 = query.parse().map_err(|_| format!("`{query}` is no number"))?;
+        let rows: Vec<u32> = out.iter().collect();
+        let sources = reader.sources(&rows).map_err(|error| error.to_string())?;
+        for (row, source) in rows.iter().zip(sources) {
+            if !number(&source).is_multiple_of(divisor) {
+                out.remove(*row);
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn number(source: &str) -> u64 {
+    let json: serde_json::Value = serde_json::from_str(source).unwrap();
+    json["n"].as_u64().unwrap()
+}
+
 struct Bench {
     runtime: tokio::runtime::Runtime,
     store: Arc<FlakyStore>,
@@ -104,6 +136,7 @@ impl Bench {
             rng,
             threads: 2,
             batch_id_window_ms: 3_600_000,
+            deleted_rows: Arc::new(Multiples),
         };
         let index = Index::open(settings, env).unwrap();
         index.start().unwrap();
@@ -149,13 +182,16 @@ fn seen(index: &Index) -> BTreeMap<u64, u32> {
     }
     for split in &snapshot.splits {
         let reader = split.open().unwrap();
-        let rows: Vec<u32> = (0..reader.docs()).collect();
+        let kept = snapshot.kept_rows(split, &reader, &Multiples).unwrap();
+        let rows: Vec<u32> = match kept {
+            Some(kept) => kept.iter().collect(),
+            None => (0..reader.docs()).collect(),
+        };
         sources.extend(reader.sources(&rows).unwrap());
     }
     let mut out = BTreeMap::new();
     for source in sources {
-        let json: serde_json::Value = serde_json::from_str(&source).unwrap();
-        *out.entry(json["n"].as_u64().unwrap()).or_insert(0) += 1;
+        *out.entry(number(&source)).or_insert(0) += 1;
     }
     out
 }
@@ -367,5 +403,139 @@ fn publishing_waits_for_merges_when_too_many_splits_wait() {
         assert!(splits <= most + finished, "{splits} splits after {n} rolls");
     }
     check(&index, 40);
+    index.stop();
+}
+
+fn delete(index: &Index, name: &str, query: Option<u64>) -> Arc<Deletion> {
+    let query = query.map(|divisor| divisor.to_string());
+    let (tenant, at) = (Tenant::default(), Timestamp(NOON));
+    let indexes = vec![IndexName::new(name)];
+    let id = index.reserve_deletion();
+    index.delete(DeleteRequest { id, tenant, indexes, query, at }).unwrap()
+}
+
+fn wait_erased(index: &Index) {
+    while index.deletions().iter().any(|d| d.finished.is_none()) {
+        std::thread::yield_now();
+    }
+}
+
+/// The numbers that are left, each once.
+fn check_left(index: &Index, batches: u64, is_left: impl Fn(u64) -> bool) {
+    let want: BTreeMap<u64, u32> =
+        (0..batches * 10).filter(|n| is_left(*n)).map(|n| (n, 1)).collect();
+    assert_eq!(seen(index), want);
+}
+
+#[test]
+fn what_is_deleted_is_gone_at_once_then_from_the_store_and_nothing_else_goes() {
+    for merging in [true, false] {
+        let bench = Bench::new();
+        let mut settings = settings();
+        settings.merge.factor = if merging { 3 } else { 0 };
+        let index = bench.open(settings.clone());
+        let even = |n: u64| (n / 10).is_multiple_of(2);
+        for n in 0..20 {
+            feed(&index, n, if n % 2 == 0 { "logs" } else { "audit" }, NOON);
+            if n % 3 == 0 {
+                wait_published(&index, n + 1);
+            }
+        }
+        // Some of it is still live.
+        let held = index.snapshot(&Tenant::default());
+        let first = delete(&index, "logs", Some(3));
+        assert_eq!(first.records, (0..200).filter(|n| even(*n) && n % 3 == 0).count() as u64);
+        check_left(&index, 20, |n| !(even(n) && n % 3 == 0));
+        // What comes later stays, whatever it is.
+        feed(&index, 20, "logs", NOON);
+        let kept = |n: u64| n >= 200 || !(even(n) && (n % 3 == 0));
+        check_left(&index, 21, kept);
+        let second = delete(&index, "audit", None);
+        assert_eq!((second.id, second.records), (first.id + 1, 100));
+        check_left(&index, 21, |n| kept(n) && even(n));
+        // The same again takes nothing.
+        assert_eq!(delete(&index, "audit", None).records, 0);
+        index.stop();
+        drop(index);
+        let index = bench.open(settings);
+        check_left(&index, 21, |n| kept(n) && even(n));
+        wait_erased(&index);
+        check_left(&index, 21, |n| kept(n) && even(n));
+        let deletions = index.deletions();
+        assert!(deletions.iter().all(|d| d.erased == d.records), "{deletions:?}");
+        let snapshot = index.snapshot(&Tenant::default());
+        assert!(snapshot.splits.iter().all(|s| s.meta().deletions.is_empty()));
+        let names = snapshot.splits.iter().flat_map(|s| &s.meta().indexes);
+        assert!(names.clone().all(|(name, _)| name.as_str() == "logs"));
+        let docs: u64 = names.map(|(_, docs)| docs).sum();
+        assert_eq!(docs as usize, seen(&index).len());
+        drop((snapshot, held));
+        // No object holds any of it.
+        let objects = || bench.runtime.block_on(bench.store.list("splits/")).unwrap().len();
+        while objects() > index.split_count() {
+            std::thread::yield_now();
+        }
+        index.stop();
+    }
+}
+
+#[test]
+fn a_query_sees_what_was_there_when_it_began_while_it_is_deleted_and_erased() {
+    let bench = Bench::new();
+    let index = bench.open(settings());
+    for n in 0..6 {
+        feed(&index, n, "logs", NOON);
+    }
+    wait_published(&index, 6);
+    let held = index.snapshot(&Tenant::default());
+    delete(&index, "logs", None);
+    assert!(seen(&index).is_empty());
+    wait_erased(&index);
+    // Splits without a record left are dropped, but their objects stay while they are read.
+    assert_eq!(index.split_count(), 0);
+    let mut docs = 0;
+    for split in &held.splits {
+        let reader = split.open().unwrap();
+        assert!(held.kept_rows(split, &reader, &Multiples).unwrap().is_none());
+        let rows: Vec<u32> = (0..reader.docs()).collect();
+        docs += reader.sources(&rows).unwrap().len();
+    }
+    assert_eq!(docs, 60);
+    drop(held);
+    while !bench.runtime.block_on(bench.store.list("splits/")).unwrap().is_empty() {
+        std::thread::yield_now();
+    }
+    index.stop();
+}
+
+#[test]
+fn deletions_that_cannot_be_are_refused_and_delete_nothing() {
+    let bench = Bench::new();
+    let settings = Settings { deletions_max: 1, deletion_wait_ms: 100, ..settings() };
+    let index = bench.open(settings);
+    feed(&index, 0, "logs", NOON);
+    let request = |query: Option<&str>| DeleteRequest {
+        id: index.reserve_deletion(),
+        tenant: Tenant::default(),
+        indexes: vec![IndexName::new("logs")],
+        query: query.map(str::to_owned),
+        at: Timestamp(NOON),
+    };
+    bench.store.down.store(true, Ordering::SeqCst);
+    let error = index.delete(request(None)).unwrap_err();
+    assert!(matches!(error, IndexError::NotPublished { waited_ms: 100 }), "{error}");
+    bench.store.down.store(false, Ordering::SeqCst);
+    wait_published(&index, 1);
+    let error = index.delete(request(Some("x"))).unwrap_err();
+    assert!(error.to_string().contains("`x` is no number"), "{error}");
+    check(&index, 1);
+    // The store cannot be written: the first one does not end.
+    bench.store.fail_every.store(1, Ordering::SeqCst);
+    delete(&index, "logs", Some(2));
+    let error = index.delete(request(Some("3"))).unwrap_err();
+    assert!(matches!(error, IndexError::TooManyDeletions { waiting: 1 }), "{error}");
+    bench.store.fail_every.store(0, Ordering::SeqCst);
+    wait_erased(&index);
+    check_left(&index, 1, |n| n % 2 == 1);
     index.stop();
 }

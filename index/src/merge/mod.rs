@@ -53,7 +53,9 @@ fn groups<'s>(splits: &[&'s SplitMeta], settings: &Settings) -> Groups<'s> {
     for split in splits {
         let small = split.raw_bytes <= merge.raw_bytes_max / 2;
         let in_bucket = split.time.to.0 <= split.bucket.0.saturating_add(width);
-        if split.merges < merge.rewrites_max && small && in_bucket {
+        // What waits for deletions is written anew before.
+        let waits = !split.deletions.is_empty();
+        if split.merges < merge.rewrites_max && small && in_bucket && !waits {
             let kept = retention_of(split, settings);
             let key = (split.merges, &split.tenant, split.bucket, kept);
             groups.entry(key).or_default().push(split);
@@ -172,6 +174,7 @@ pub fn merge(
             created: spec.created,
             merges: spec.merges,
             origin: spec.origin.clone(),
+            deletions: Vec::new(),
         };
         let description = Description {
             fields: fields(&readers, &meta.indexes),

@@ -6,7 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use model::id::{NodeId, SplitId};
 use platform::disk::Mapped;
@@ -14,7 +14,7 @@ use platform::object_store::{ObjectStore, StoreError};
 
 use super::chunks::ChunkCache;
 use super::remote::Remote;
-use super::{MappedObject, ObjectBytes, ReadError, SplitMeta, SplitReader};
+use super::{MappedObject, ObjectBytes, ReadError, RowSet, SplitMeta, SplitReader};
 use crate::settings::Settings;
 use crate::split::object_key;
 
@@ -25,17 +25,42 @@ pub struct Split {
     cache: Arc<ReaderCache>,
     /// Held while the split is being opened, so that it is fetched once.
     opening: Mutex<()>,
+    /// The rows that no deletion takes, once somebody has looked.
+    kept: OnceLock<Arc<RowSet>>,
 }
 
 impl Split {
     /// A split of the catalog, read through `cache`.
     pub fn new(meta: SplitMeta, cache: Arc<ReaderCache>) -> Self {
-        Self { meta, cache, opening: Mutex::new(()) }
+        Self { meta, cache, opening: Mutex::new(()), kept: OnceLock::new() }
     }
 
     /// What the catalog knows.
     pub fn meta(&self) -> &SplitMeta {
         &self.meta
+    }
+
+    /// The same split while it waits for these deletions.
+    pub(crate) fn waiting_for(&self, deletions: Vec<u64>) -> Self {
+        Self::new(SplitMeta { deletions, ..self.meta.clone() }, self.cache.clone())
+    }
+
+    /// The rows that no deletion takes, or `None` where that is all; found once by `find`.
+    ///
+    /// # Errors
+    /// What `find` says.
+    pub fn kept_rows<E>(
+        &self,
+        find: impl FnOnce() -> Result<RowSet, E>,
+    ) -> Result<Option<Arc<RowSet>>, E> {
+        if self.meta.deletions.is_empty() {
+            return Ok(None);
+        }
+        if let Some(kept) = self.kept.get() {
+            return Ok(Some(kept.clone()));
+        }
+        let kept = Arc::new(find()?);
+        Ok(Some(self.kept.get_or_init(|| kept).clone()))
     }
 
     /// Opens it for reading, or gives the open reader; blocks on the object store. Not for the

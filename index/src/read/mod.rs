@@ -6,6 +6,7 @@ pub mod cache;
 pub mod chunks;
 pub mod column;
 pub(crate) mod core;
+pub mod deletion;
 mod dictionary;
 pub mod object;
 pub(crate) mod positions;
@@ -29,6 +30,7 @@ use crate::catalog::Checkpoint;
 pub use crate::split::template::{Letters, abuts};
 pub use cache::Split;
 pub use column::{Column, ColumnKind, Dictionary, Templates, Values};
+pub use deletion::{DeletedRows, Deletion};
 pub use object::{MappedObject, ObjectBytes};
 pub use reader::SplitReader;
 pub use remote::RemoteObject;
@@ -42,6 +44,8 @@ pub struct Snapshot {
     pub splits: Vec<Arc<Split>>,
     /// Batches not yet published, in the order of acceptance.
     pub live: Vec<Arc<LiveBatch>>,
+    /// Deletions that splits still wait for (`SplitMeta::deletions`): what they take is not seen.
+    pub deletions: Arc<[Arc<Deletion>]>,
     /// Names the generated `_id`s of live records.
     pub node: NodeId,
     /// Paths of the text fields (setting `index.text_fields`), for live records.
@@ -123,6 +127,9 @@ pub struct SplitMeta {
     /// Where its records come from.
     #[serde(default)]
     pub origin: Origin,
+    /// The deletions that take some of its records; it will be written anew without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deletions: Vec<u64>,
 }
 
 /// Where a split's records come from: enough to make a lost catalog anew from the objects.

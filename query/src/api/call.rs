@@ -16,11 +16,21 @@ pub(super) struct Call {
     pub(super) path: String,
     /// The index patterns of the path; empty when it names none.
     pub(super) indexes: Vec<String>,
+    /// The other parts of the path, by name.
+    pub(super) path_values: Vec<(String, String)>,
     pub(super) params: Params,
     /// The client wants Elasticsearch's own media type, of this major version.
     pub(super) compatible_with: Option<u8>,
     pub(super) accept: String,
     pub(super) body: Bytes,
+}
+
+impl Call {
+    /// A part of the path by its name in the route.
+    pub(super) fn path_value(&self, name: &str) -> Option<&str> {
+        let found = self.path_values.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.as_str())
+    }
 }
 
 impl FromRequest<Api> for Call {
@@ -36,6 +46,8 @@ impl FromRequest<Api> for Call {
         .map_err(|_| ApiError::illegal(format!("the path `{path}` is not valid UTF-8")))?;
         let index = names.iter().find(|(name, _)| *name == "index").map(|(_, value)| value);
         let indexes = super::indexes::patterns(index.unwrap_or_default());
+        let path_values = names.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let path_values = path_values.collect();
         let Query(params) =
             Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(|e| {
                 ApiError::illegal(format!("the parameters of the URL are malformed: {e}"))
@@ -46,6 +58,7 @@ impl FromRequest<Api> for Call {
             method: parts.method,
             path,
             indexes,
+            path_values,
             params: Params::new(params),
             compatible_with: compatible_with(&accept),
             accept,

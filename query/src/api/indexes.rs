@@ -52,6 +52,9 @@ pub(super) fn stats(snapshot: &Snapshot) -> BTreeMap<String, IndexStats> {
     for split in &snapshot.splits {
         let meta = split.meta();
         for (name, docs) in &meta.indexes {
+            if snapshot.is_index_deleted(split, name.as_str()) {
+                continue;
+            }
             let entry = out.entry(name.as_str().to_owned()).or_default();
             entry.docs += docs;
             let share = u128::from(meta.object_bytes) * u128::from(*docs);

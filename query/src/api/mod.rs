@@ -7,6 +7,7 @@
 mod call;
 mod cat;
 mod cluster;
+pub mod delete;
 mod error;
 mod fields;
 mod filter;
@@ -49,6 +50,10 @@ pub struct Api {
     pub settings: Settings,
     /// The id that clients are told.
     pub cluster_uuid: String,
+    /// Deletes records.
+    pub deletes: Arc<dyn delete::Deleting>,
+    /// Deletions that have begun.
+    pub tasks: delete::Tasks,
 }
 
 impl Api {
@@ -85,7 +90,7 @@ where
 
 /// The routes of searching. Paths with an index name it `{index}`, as ingest's routes do.
 pub fn router(api: Api) -> Router {
-    let get = MethodFilter::GET;
+    let (get, post) = (MethodFilter::GET, MethodFilter::POST);
     let both = MethodFilter::GET.or(MethodFilter::POST);
     let mut router = Router::new()
         .route("/", endpoint(get, "root", cluster::root))
@@ -95,6 +100,11 @@ pub fn router(api: Api) -> Router {
         .route("/_cat/indices", endpoint(get, "cat", cat::indices))
         .route("/_cat/indices/{index}", endpoint(get, "cat", cat::indices))
         .route("/{index}", endpoint(get, "index", cluster::index))
+        .route("/{index}", endpoint(MethodFilter::DELETE, "delete_index", delete::index))
+        .route("/{index}/_delete_by_query", endpoint(post, "delete_by_query", delete::by_query))
+        .route("/_tasks", endpoint(get, "tasks", delete::tasks))
+        .route("/_tasks/{task}", endpoint(get, "tasks", delete::task))
+        .route("/_tasks/{task}/_cancel", endpoint(post, "tasks", delete::cancel))
         .route("/api/v1/search", endpoint(get, "export", native::search))
         .route("/api/v1/histogram", endpoint(get, "histogram", native::histogram))
         .route("/api/v1/tail", endpoint(get, "tail", native::tail));

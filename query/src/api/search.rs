@@ -16,7 +16,7 @@ use crate::elastic::{self, MultiSearch, Reader, Search, split_msearch};
 use crate::request::{SearchRequest, TrackTotal};
 
 /// Parameters of `q`.
-const QUERY_PARAMS: [&str; 6] =
+pub(super) const QUERY_PARAMS: [&str; 6] =
     ["q", "df", "default_operator", "analyzer", "analyze_wildcard", "lenient"];
 /// Parameters that choose how Elasticsearch runs a search, and change no answer.
 const HARMLESS: [&str; 12] = [
@@ -130,9 +130,14 @@ async fn check_names(api: &Api, search: &Search, lookup: Lookup) -> Result<(), A
     }
 }
 
-/// `q` with its options, as those of a `query_string`.
 fn query_of(reader: &mut Reader, params: &Params) -> Result<Option<crate::ast::Query>, ApiError> {
-    let Some(q) = params.get("q") else { return Ok(None) };
+    let Some(options) = query_options(params) else { return Ok(None) };
+    Ok(Some(reader.query_string(&options)?))
+}
+
+/// `q` with its options, as those of a `query_string`.
+pub(super) fn query_options(params: &Params) -> Option<Json> {
+    let q = params.get("q")?;
     let mut options = Map::new();
     options.insert("query".to_owned(), q.into());
     let given = [("df", "default_field"), ("default_operator", "default_operator")];
@@ -141,7 +146,7 @@ fn query_of(reader: &mut Reader, params: &Params) -> Result<Option<crate::ast::Q
             options.insert(option.to_owned(), value.into());
         }
     }
-    Ok(Some(reader.query_string(&Json::Object(options))?))
+    Some(Json::Object(options))
 }
 
 /// What the URL asks for goes over what the body does.

@@ -30,6 +30,27 @@ impl SnapshotSource for Source {
     }
 }
 
+/// Deletes nothing.
+struct Nobody;
+
+impl delete::Deleting for Nobody {
+    fn reserve(&self) -> u64 {
+        7
+    }
+
+    fn delete(
+        &self,
+        request: delete::Delete,
+    ) -> Result<Arc<index::read::Deletion>, delete::DeleteError> {
+        let reason = format!("nobody deletes {:?}", request.indexes);
+        Err(delete::DeleteError { is_transient: true, reason })
+    }
+
+    fn deletions(&self) -> Vec<Arc<index::read::Deletion>> {
+        Vec::new()
+    }
+}
+
 struct Server {
     router: Router,
     source: Arc<Source>,
@@ -89,6 +110,8 @@ impl Server {
             clock,
             settings: settings.api,
             cluster_uuid: "uuid-of-the-cluster-00".to_owned(),
+            deletes: Arc::new(Nobody),
+            tasks: delete::Tasks::default(),
         };
         Self { router: router(api), source, batches: Default::default() }
     }

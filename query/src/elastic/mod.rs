@@ -63,11 +63,12 @@ impl Reader {
             clauses_max: settings.clauses_max,
             regex_bytes_max: settings.regex_bytes_max,
         };
-        Self {
-            dates: Dates::at(now),
-            budget: Budget::new(limits),
-            result_window_max: settings.result_window_max,
-        }
+        Self::with_limits(now, limits, settings.result_window_max)
+    }
+
+    /// A reader with limits of its own.
+    pub fn with_limits(now: Timestamp, limits: Limits, result_window_max: usize) -> Self {
+        Self { dates: Dates::at(now), budget: Budget::new(limits), result_window_max }
     }
 
     /// Reads a `_search` body; an empty one asks for everything.

@@ -73,6 +73,9 @@ impl Task {
         write_time(self.time, split.time, &mut text);
         write_query(&self.query, split.time, &mut text);
         text.push_str(&self.asked);
+        for id in &split.deletions {
+            let _ = write!(text, "D{id}");
+        }
         (split.id.clone(), part, xxh3_128(text.as_bytes()))
     }
 }

@@ -11,6 +11,7 @@ use super::execute::{Task, segment_answer};
 use super::top::top;
 use crate::aggregate::{self, source::Segment};
 use crate::ast::Target;
+use crate::erase::kept_rows;
 use crate::leaf::{Count, LeafError, Memo, Run, SplitEval};
 use crate::merge::SegmentAnswer;
 use crate::plan::Node;
@@ -44,6 +45,9 @@ pub fn search_split(
     let text_fields = &snapshot.text_fields;
     let eval = SplitEval { reader: &reader, text_fields, run, memo: &memo };
     let mut within = RowSet::range(reader.docs(), reader.rows_in(task.time)?);
+    if let Some(kept) = kept_rows(snapshot, split, &reader)? {
+        within.and(&kept);
+    }
     if within.is_empty() {
         return Ok(SegmentAnswer::default());
     }

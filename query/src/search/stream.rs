@@ -13,6 +13,7 @@ use super::execute::Task;
 use super::order::{Candidate, Order, Place, SortValue};
 use super::page::{Wanted, page};
 use crate::answer::Hit;
+use crate::erase::kept_rows;
 use crate::error::{ErrorKind, QueryError};
 use crate::leaf::{LeafError, LiveView, Memo, Run, SplitEval};
 
@@ -149,11 +150,15 @@ impl<'a> Stream<'a> {
                 Cursor::Live(*position, list)
             }
             Pending::Split(position) => {
-                let reader = self.snapshot.splits[*position as usize].open()?;
+                let split = &self.snapshot.splits[*position as usize];
+                let reader = split.open()?;
                 let text_fields = &self.snapshot.text_fields;
                 let memo = Memo::default();
                 let eval = SplitEval { reader: &reader, text_fields, run: self.run, memo: &memo };
-                let rows = eval.matching(&task.node, task.time, &task.indexes)?;
+                let mut rows = eval.matching(&task.node, task.time, &task.indexes)?;
+                if let Some(kept) = kept_rows(self.snapshot, split, &reader)? {
+                    rows.and(&kept);
+                }
                 self.run.charge(rows.docs() as usize / 8)?;
                 let mut cursor =
                     Cursor::Split { position: *position, reader, rows, ready: Vec::new() };

@@ -42,6 +42,7 @@ fn meta(seed: u64, tail_bytes: u64) -> SplitMeta {
         created: Timestamp(4),
         merges: 0,
         origin: crate::read::Origin::default(),
+        deletions: Vec::new(),
     }
 }
 

@@ -297,6 +297,7 @@ impl Corpus {
             Snapshot {
                 splits,
                 live: rest.iter().map(live).collect(),
+                deletions: Arc::default(),
                 node: NODE,
                 text_fields: vec!["message".to_owned()].into(),
             }

@@ -72,6 +72,7 @@ impl Bucket {
         let snapshot = Snapshot {
             splits,
             live: Vec::new(),
+            deletions: Arc::default(),
             node: NODE,
             text_fields: ["message".to_owned()].into(),
         };

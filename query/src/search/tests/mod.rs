@@ -583,6 +583,7 @@ fn fields_are_arrays_by_path() {
     let snapshot = Snapshot {
         splits: Vec::new(),
         live: vec![Arc::new(live)],
+        deletions: Arc::default(),
         node: corpus::NODE,
         text_fields: Vec::new().into(),
     };
