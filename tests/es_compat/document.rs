@@ -37,7 +37,7 @@ fn rows() -> BTreeMap<String, Status> {
         );
         assert!(out.insert(id.clone(), status).is_none(), "`{id}` stands twice");
     }
-    assert!(!out.is_empty(), "the rows were not found");
+    assert!(out.len() > 100, "the rows were not found");
     out
 }
 

@@ -22,6 +22,8 @@ pub struct Target {
     pub url: String,
     /// Logdrive, and not a real Elasticsearch.
     pub ours: bool,
+    /// Steps that are only for this server do not run.
+    pub skipped: Only,
 }
 
 /// A request, ready to be sent.
@@ -49,14 +51,13 @@ type Names = BTreeMap<String, Json>;
 /// Runs a file; how many steps ran, and what failed.
 pub fn run(scenario: &Scenario, target: &Target) -> (usize, Vec<String>) {
     let index = scenario.name.replace('_', "-");
-    let mut names = Names::from([("i".to_owned(), json!(index))]);
+    let mut names = Names::new();
     if let Err(error) = prepare(&scenario.file, &index, target) {
         return (0, vec![format!("{}.yml: {error}", scenario.name)]);
     }
     let (mut ran, mut failures) = (0, Vec::new());
     for (at, step) in scenario.file.steps.iter().enumerate() {
-        let skipped = if target.ours { Only::Elasticsearch } else { Only::Logdrive };
-        if step.only == Some(skipped) {
+        if step.only == Some(target.skipped) {
             continue;
         }
         ran += 1;
@@ -131,12 +132,11 @@ fn prepare(file: &File, index: &str, target: &Target) -> Result<(), String> {
     }
     let named = match &file.docs {
         Documents::Own(docs) if docs.is_empty() => return Ok(()),
-        Documents::Own(docs) => BTreeMap::from([("${i}".to_owned(), docs.clone())]),
+        Documents::Own(docs) => BTreeMap::from([(index.to_owned(), docs.clone())]),
         Documents::Named(named) => named.clone(),
     };
     let mut body = String::new();
     for (name, docs) in named {
-        let name = name.replace("${i}", index);
         for (at, doc) in docs.into_iter().enumerate() {
             let mut doc = doc;
             let id = doc.remove("_id").unwrap_or_else(|| (at + 1).to_string().into());
