@@ -4,6 +4,7 @@
 mod bad_input;
 mod crash;
 mod disk_full;
+mod es_compat;
 mod fuzz_corpus;
 mod indices;
 mod loghub;
