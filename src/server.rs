@@ -17,6 +17,7 @@ use index::catalog::sqlite::SqliteCatalog;
 use index::engine::DeleteRequest;
 use index::read::{Deletion, Snapshot};
 use ingest::{Ingest, KnownBatch, Recovered};
+use meta::{Labels, Registry};
 use model::id::Tenant;
 use model::live::Sequenced;
 use platform::clock::{Clock, SystemClock};
@@ -110,6 +111,7 @@ struct Parts {
     recovered: Recovered,
     store: Arc<dyn ObjectStore>,
     cluster_uuid: String,
+    registry: Arc<Registry>,
 }
 
 async fn start_parts(settings: &Settings, dir: &Path) -> anyhow::Result<Parts> {
@@ -119,12 +121,18 @@ async fn start_parts(settings: &Settings, dir: &Path) -> anyhow::Result<Parts> {
     let catalog = SqliteCatalog::open(&path, &SystemRng)
         .with_context(|| format!("cannot open the catalog `{}`", path.display()))?;
     let (_, cluster_uuid) = catalog.identity()?;
+    let catalog = Arc::new(catalog);
+    let registry =
+        Registry::open(catalog.clone(), settings.meta.clone(), clock.clone(), &cluster_uuid);
+    let registry = Arc::new(registry.context("cannot read what clients set up")?);
+    let mut index_settings = settings.index.clone();
+    index_settings.retention.learned = Some(registry.clone());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let index = index::Index::open(
-        settings.index.clone(),
+        index_settings,
         index::Environment {
             dir: dir.to_owned(),
-            catalog: Arc::new(catalog),
+            catalog,
             store: store.clone(),
             runtime: tokio::runtime::Handle::current(),
             clock: clock.clone(),
@@ -157,7 +165,9 @@ async fn start_parts(settings: &Settings, dir: &Path) -> anyhow::Result<Parts> {
     let started =
         tokio::task::spawn_blocking(move || Ingest::start(ingest_settings, environment)).await?;
     let (ingest, recovered) = started?;
-    Ok(Parts { index, ingest, recovered, store, cluster_uuid })
+    registry.set_labels(Arc::new(IndexSource(index.clone())));
+    ingest.set_names(registry.clone());
+    Ok(Parts { index, ingest, recovered, store, cluster_uuid, registry })
 }
 
 /// Lets queries see the index.
@@ -192,6 +202,17 @@ impl Deleting for IndexSource {
     }
 }
 
+/// Lets names be told from one another: those of indexes that have records.
+impl Labels for IndexSource {
+    fn has(&self, index: &str) -> bool {
+        let snapshot = self.0.snapshot(&Tenant::default());
+        let published = snapshot.splits.iter().flat_map(|s| s.meta().indexes.iter());
+        let mut live = snapshot.live.iter().flat_map(|l| l.batch.batch.indexes());
+        published.into_iter().any(|(name, _)| name.as_str() == index)
+            || live.any(|name| name.as_str() == index)
+    }
+}
+
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let dir = settings.server.data_dir.clone();
     let _lock = lock(&dir)?;
@@ -211,6 +232,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         cluster_uuid: parts.cluster_uuid.clone(),
         deletes: Arc::new(IndexSource(parts.index.clone())),
         tasks: Tasks::default(),
+        registry: parts.registry.clone(),
+        known: Arc::default(),
     };
     let readiness = Readiness::default();
     let routes = parts.ingest.router().merge(api_router(api));

@@ -23,13 +23,14 @@ const LONG_FUNCTIONS: &[(&str, &str)] = &[];
 const IMPORTS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("platform", &[]),
+    ("meta", &["model", "platform"]),
     ("shippers", &["model", "platform"]),
     ("ingest", &["model", "platform"]),
     ("index", &["model", "platform"]),
-    ("query", &["model", "platform", "index"]),
-    ("config", &["ingest", "index", "query", "platform"]),
+    ("query", &["model", "platform", "meta", "index"]),
+    ("config", &["meta", "ingest", "index", "query", "platform"]),
     ("xtask", &["platform"]),
-    (".", &["model", "platform", "ingest", "index", "query", "config"]),
+    (".", &["model", "platform", "meta", "ingest", "index", "query", "config"]),
 ];
 
 /// Words that production code does not hold, and what to do instead.

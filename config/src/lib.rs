@@ -25,6 +25,8 @@ pub struct Settings {
     pub ingest: ingest::Settings,
     /// How records become searchable objects.
     pub index: index::Settings,
+    /// What clients set up besides records.
+    pub meta: meta::Limits,
     /// How questions are answered.
     pub query: query::settings::Settings,
     /// Where objects lie.
@@ -62,7 +64,7 @@ pub fn load(
 
 /// Checks across keys, and those that each part makes for itself.
 fn check(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
-    let Settings { server, ingest, index, query, store } = settings;
+    let Settings { server, ingest, index, meta, query, store } = settings;
     if server.data_dir.as_os_str().is_empty() {
         return Err(origins.error("server.data_dir", "is empty; name a directory"));
     }
@@ -73,7 +75,7 @@ fn check(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
         other => origins.error("ingest", other),
     })?;
     store.check().map_err(|(key, wrong)| origins.error(&format!("store.{key}"), wrong))?;
-    let positive: [(&str, u64); 19] = [
+    let positive: [(&str, u64); 21] = [
         ("index.roll_raw_bytes", index.roll_raw_bytes),
         ("index.roll_age_ms", index.roll_age_ms),
         ("index.bucket_ms", index.bucket_ms),
@@ -87,6 +89,8 @@ fn check(settings: &Settings, origins: &Origins) -> Result<(), SettingsError> {
         ("index.remote.timeout_ms", index.remote.timeout_ms),
         ("index.merge.raw_bytes_max", index.merge.raw_bytes_max),
         ("index.merge.interval_ms", index.merge.interval_ms),
+        ("meta.entries_max", meta.entries_max as u64),
+        ("meta.bytes_max", meta.bytes_max as u64),
         ("query.buckets_max", query.buckets_max as u64),
         ("query.concurrent_max", query.concurrent_max as u64),
         ("query.memory_bytes_max", query.memory_bytes_max),

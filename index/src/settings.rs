@@ -1,6 +1,9 @@
 //! What of the index can be set? Limits and intervals, with their units in the names.
 
+use std::sync::Arc;
+
 use model::id::IndexName;
+use model::meta::Lifetimes;
 use model::pattern::matches_pattern;
 use serde::Deserialize;
 
@@ -96,6 +99,9 @@ pub struct RetentionSettings {
     pub default_days: u32,
     /// Other periods and sizes by index name; the first rule that matches counts.
     pub rules: Vec<RetentionRule>,
+    /// Periods that clients set; they hold where no rule matches.
+    #[serde(skip)]
+    pub learned: Option<Arc<dyn Lifetimes>>,
 }
 
 /// A period and a size for some indexes.
@@ -126,7 +132,10 @@ impl RetentionSettings {
     pub fn of(&self, index: &IndexName) -> Retention {
         let mut rules = (0u32..).zip(&self.rules);
         match rules.find(|(_, r)| matches_pattern(&r.indexes, index.as_str())) {
-            None => Retention { days: self.default_days, bounded_by: None },
+            None => {
+                let learned = self.learned.as_ref().and_then(|l| l.days_of(index));
+                Retention { days: learned.unwrap_or(self.default_days), bounded_by: None }
+            }
             Some((number, rule)) => Retention {
                 days: rule.days.unwrap_or(self.default_days),
                 bounded_by: (rule.bytes_max > 0).then_some(number),
@@ -181,6 +190,6 @@ pub fn test_settings() -> Settings {
             backlog_max: 0,
             interval_ms: 1_000,
         },
-        retention: RetentionSettings { default_days: 0, rules: Vec::new() },
+        retention: RetentionSettings { default_days: 0, rules: Vec::new(), learned: None },
     }
 }

@@ -4,12 +4,13 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use model::batch::Batch;
 use model::id::{NodeId, RecordSeq, WalSeq};
 use model::live::Sink;
+use model::meta::{PlainNames, WriteNames};
 use model::wire::Ack;
 use platform::clock::Clock;
 use platform::disk::Disk;
@@ -73,6 +74,7 @@ struct Inner {
     budget: Arc<Budget>,
     door: Door,
     wal: Wal,
+    names: OnceLock<Arc<dyn WriteNames>>,
     /// CPU work at the same time: as many as there are cores.
     cores: Semaphore,
     shutting_down: AtomicBool,
@@ -134,6 +136,7 @@ impl Ingest {
             dedupe,
             door,
             wal,
+            names: OnceLock::new(),
         };
         Ok((Self { inner: Arc::new(inner) }, report))
     }
@@ -234,6 +237,15 @@ impl Ingest {
         self.check_open()?;
         self.inner.door.check()?;
         self.inner.budget.check(announced_bytes)
+    }
+
+    /// Tells who knows what the names of writes mean; once. Without it every name is an index.
+    pub fn set_names(&self, names: Arc<dyn WriteNames>) {
+        let _ = self.inner.names.set(names);
+    }
+
+    pub(crate) fn names(&self) -> &dyn WriteNames {
+        self.inner.names.get().map_or(&PlainNames, |names| &**names)
     }
 
     pub(crate) fn budget(&self) -> &Arc<Budget> {

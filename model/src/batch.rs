@@ -138,6 +138,29 @@ impl BatchBuilder {
         id: Option<&str>,
         source: &[u8],
     ) -> Result<(), DocumentError> {
+        self.add(index, id, source, false)
+    }
+
+    /// The same for a document that must have a time.
+    ///
+    /// # Errors
+    /// As [`BatchBuilder::push`], and there is no time.
+    pub fn push_timed(
+        &mut self,
+        index: &IndexName,
+        id: Option<&str>,
+        source: &[u8],
+    ) -> Result<(), DocumentError> {
+        self.add(index, id, source, true)
+    }
+
+    fn add(
+        &mut self,
+        index: &IndexName,
+        id: Option<&str>,
+        source: &[u8],
+        timed: bool,
+    ) -> Result<(), DocumentError> {
         let source = std::str::from_utf8(source)
             .map_err(|e| DocumentError::NotUtf8 { at: e.valid_up_to() })?;
         let (text_at, fields_at) = (self.batch.text.len(), self.batch.fields.len());
@@ -155,6 +178,10 @@ impl BatchBuilder {
             scratch: &mut self.scratch,
         };
         let found = match visitor.run() {
+            Ok(None) if timed => Err(DocumentError::NoTime { bytes: source.len() }),
+            ran => ran,
+        };
+        let found = match found {
             Ok(found) => found,
             Err(error) => {
                 self.batch.text.truncate(text_at);

@@ -36,6 +36,12 @@ pub enum DocumentError {
         /// What it is instead.
         got: &'static str,
     },
+    /// It has no time, and must have one.
+    #[error("it has no `@timestamp` that is a time")]
+    NoTime {
+        /// Bytes of the document.
+        bytes: usize,
+    },
     /// The batch cannot take more.
     #[error("batch is full: more than {limit_bytes} bytes")]
     BatchFull {

@@ -7,6 +7,7 @@ pub mod detect;
 pub mod id;
 pub mod json;
 pub mod live;
+pub mod meta;
 pub mod pattern;
 pub mod record;
 pub mod time;

@@ -2,6 +2,9 @@
 //!
 //! One plan serves every split and every live batch of a search; it knows none of them.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use model::record::TIMESTAMP_FIELD;
 use model::time::{TimeRange, Timestamp};
 
@@ -229,6 +232,8 @@ fn time_of(literal: &Literal) -> Result<Timestamp, QueryError> {
 pub struct IndexPatterns {
     include: Vec<String>,
     exclude: Vec<String>,
+    /// Exactly these.
+    only: Option<Arc<HashSet<String>>>,
 }
 
 impl IndexPatterns {
@@ -245,15 +250,24 @@ impl IndexPatterns {
         out
     }
 
+    /// Exactly these names.
+    pub fn only(names: Arc<HashSet<String>>) -> Self {
+        Self { only: Some(names), ..Self::default() }
+    }
+
     /// Whether a name is meant.
     pub fn matches(&self, name: &str) -> bool {
+        if let Some(only) = &self.only {
+            return only.contains(name);
+        }
         (self.include.is_empty() || self.include.iter().any(|p| glob(p, name)))
             && !self.exclude.iter().any(|p| glob(p, name))
     }
 
     /// Whether every name is meant.
     pub fn is_all(&self) -> bool {
-        self.exclude.is_empty()
+        self.only.is_none()
+            && self.exclude.is_empty()
             && (self.include.is_empty() || self.include.iter().any(|p| p == "*"))
     }
 }

@@ -1,6 +1,7 @@
 //! What does a search ask for? Query, order, page, what of the documents, aggregations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use model::time::TimeRange;
 use serde_json::{Map, Value as Json};
@@ -12,6 +13,8 @@ use crate::ast::Query;
 pub struct SearchRequest {
     /// Index patterns (`*`, a leading `-` excludes); empty means all.
     pub indexes: Vec<String>,
+    /// Exactly these indexes, whatever `indexes` says.
+    pub names: Option<Arc<HashSet<String>>>,
     /// Which records.
     pub query: Query,
     /// Clip to this time, besides what the query says.
@@ -42,6 +45,7 @@ impl Default for SearchRequest {
     fn default() -> Self {
         Self {
             indexes: Vec::new(),
+            names: None,
             query: Query::All,
             time: TimeRange::ALL,
             sort: Vec::new(),

@@ -1,6 +1,7 @@
 //! What must every catalog do? One suite, run on each implementation by the tests.
 
 use model::id::{BatchId, IndexName, RecordSeq, SplitId, Tenant, WalSeq};
+use model::meta::{MetaChange, MetaKind, MetaRow, MetaStore};
 use model::time::{TimeRange, Timestamp};
 
 use super::{Catalog, CatalogError, Checkpoint, Publication, PublishedBatch};
@@ -126,4 +127,37 @@ fn check_deletions(open: &dyn Fn() -> Box<dyn Catalog>) {
     assert_eq!(catalog.deletions(&[1]).expect("deletions"), [deletion(2, 0)]);
     drop(catalog);
     assert_eq!(open().deletions(&[]).expect("deletions"), [deletion(2, 0)]);
+}
+
+/// Runs every check on empty metadata; `open` opens the same again.
+///
+/// # Panics
+/// When the store does not do what it must.
+pub fn check_metadata(open: &dyn Fn() -> Box<dyn MetaStore>) {
+    let (ours, other) = (Tenant::default(), Tenant::new("other"));
+    let row = |kind, name: &str, body: &str, version| MetaRow {
+        kind,
+        name: name.to_owned(),
+        body: body.to_owned(),
+        version,
+    };
+    let store = open();
+    assert_eq!(store.load(&ours).expect("load"), []);
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20));
+    let template = row(MetaKind::IndexTemplate, "t", &long, 1);
+    let rows = [template.clone(), row(MetaKind::Pipeline, "t", "{}", 1)];
+    let puts: Vec<_> = rows.iter().cloned().map(MetaChange::Put).collect();
+    store.change(&ours, &puts).expect("change");
+    drop(store);
+    let store = open();
+    assert_eq!(store.load(&ours).expect("load"), rows);
+    assert_eq!(store.load(&other).expect("load"), []);
+    let again = row(MetaKind::Pipeline, "t", "[]", 2);
+    let gone = |kind| MetaChange::Delete(kind, "t".to_owned());
+    store.change(&other, &[gone(MetaKind::Pipeline)]).expect("change");
+    let changes =
+        [gone(MetaKind::IndexTemplate), gone(MetaKind::Script), MetaChange::Put(again.clone())];
+    store.change(&ours, &changes).expect("change");
+    drop(store);
+    assert_eq!(open().load(&ours).expect("load"), [again]);
 }

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::id::{NodeId, SplitId};
+use model::id::{NodeId, SplitId, Tenant};
+use model::meta::{MetaChange, MetaError, MetaKind, MetaRow, MetaStore};
 use model::time::Timestamp;
 
 use super::{Catalog, CatalogError, Checkpoint, Deletions, Publication, PublishedBatch};
@@ -19,6 +20,7 @@ struct State {
     batches: BTreeMap<String, PublishedBatch>,
     garbage: BTreeSet<SplitId>,
     deletions: BTreeMap<u64, Deletion>,
+    metadata: BTreeMap<(Tenant, MetaKind, String), MetaRow>,
 }
 
 /// A catalog in memory; clones share it.
@@ -122,6 +124,30 @@ impl Catalog for MemoryCatalog {
     }
 }
 
+impl MetaStore for MemoryCatalog {
+    fn load(&self, tenant: &Tenant) -> Result<Vec<MetaRow>, MetaError> {
+        let state = self.state();
+        let rows = state.metadata.iter().filter(|((of, _, _), _)| of == tenant);
+        Ok(rows.map(|(_, row)| row.clone()).collect())
+    }
+
+    fn change(&self, tenant: &Tenant, changes: &[MetaChange]) -> Result<(), MetaError> {
+        let mut state = self.state();
+        for change in changes {
+            match change {
+                MetaChange::Put(row) => {
+                    let key = (tenant.clone(), row.kind, row.name.clone());
+                    state.metadata.insert(key, row.clone());
+                }
+                MetaChange::Delete(kind, name) => {
+                    state.metadata.remove(&(tenant.clone(), *kind, name.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,5 +156,6 @@ mod tests {
     fn conforms() {
         let catalog = MemoryCatalog::default();
         super::super::conformance::check(&|| Box::new(catalog.clone()));
+        super::super::conformance::check_metadata(&|| Box::new(catalog.clone()));
     }
 }

@@ -6,6 +6,7 @@
 pub mod conformance;
 #[cfg(any(test, feature = "sim"))]
 pub mod memory;
+mod metadata;
 pub mod rebuild;
 #[cfg(feature = "sim")]
 pub mod sim;

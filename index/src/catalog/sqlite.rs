@@ -13,8 +13,8 @@ use super::{Catalog, CatalogError, Checkpoint, Deletions, Publication, Published
 use crate::read::SplitMeta;
 use crate::read::deletion::Deletion;
 
-/// What made each version of the schema of the one before; a new file goes through all of them.
-const SCHEMAS: [&str; 2] = [CREATE, DELETIONS];
+/// Version of the tables: that of [`CREATE`] is 1, each migration adds one.
+const SCHEMA: i64 = 1 + MIGRATIONS.len() as i64;
 
 const CREATE: &str = "
 CREATE TABLE identity (one INTEGER PRIMARY KEY CHECK (one = 1), node INTEGER NOT NULL, name TEXT NOT NULL);
@@ -26,9 +26,15 @@ CREATE TABLE garbage (id TEXT PRIMARY KEY) WITHOUT ROWID;
 INSERT INTO checkpoint VALUES (1, 0, 0);
 ";
 
-const DELETIONS: &str = "
-CREATE TABLE deletions (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
-";
+/// What each version of the tables adds to the one before.
+const MIGRATIONS: [&str; 2] = [
+    // 2: what clients set up.
+    "CREATE TABLE metadata (
+    tenant TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL,
+    version INTEGER NOT NULL, PRIMARY KEY (tenant, kind, name)) WITHOUT ROWID;",
+    // 3: deletions.
+    "CREATE TABLE deletions (id INTEGER PRIMARY KEY, body TEXT NOT NULL);",
+];
 
 /// A catalog in one SQLite file.
 #[derive(Debug)]
@@ -46,19 +52,22 @@ impl SqliteCatalog {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         let found: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
-        let known = SCHEMAS.len() as i64;
-        let missing = usize::try_from(found).ok().and_then(|found| SCHEMAS.get(found..));
-        let Some(missing) = missing else { return Err(CatalogError::Newer { found, known }) };
-        if !missing.is_empty() {
+        if !(0..=SCHEMA).contains(&found) {
+            return Err(CatalogError::Newer { found, known: SCHEMA });
+        }
+        if found < SCHEMA {
             let transaction = connection.transaction()?;
-            missing.iter().try_for_each(|schema| transaction.execute_batch(schema))?;
             if found == 0 {
+                transaction.execute_batch(CREATE)?;
                 let node = (rng.next_u64() >> 32) as u32;
                 let name = format!("{:016x}{:016x}", rng.next_u64(), rng.next_u64());
                 transaction
                     .execute("INSERT INTO identity VALUES (1, ?1, ?2)", params![node, name])?;
             }
-            transaction.pragma_update(None, "user_version", known)?;
+            for migration in &MIGRATIONS[(found.max(1) - 1) as usize..] {
+                transaction.execute_batch(migration)?;
+            }
+            transaction.pragma_update(None, "user_version", SCHEMA)?;
             transaction.commit()?;
         }
         Ok(Self { connection: Mutex::new(connection) })
@@ -97,7 +106,7 @@ impl SqliteCatalog {
         Ok(catalog)
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -296,6 +305,27 @@ mod tests {
         let path = dir.path().join("catalog.sqlite");
         let rng = SeededRng::new(1);
         conformance::check(&|| Box::new(SqliteCatalog::open(&path, &rng).unwrap()));
+        conformance::check_metadata(&|| Box::new(SqliteCatalog::open(&path, &rng).unwrap()));
+    }
+
+    #[test]
+    fn the_first_schema_is_migrated_and_a_newer_one_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("catalog.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(CREATE).unwrap();
+        old.execute("INSERT INTO identity VALUES (1, 7, 'seven')", []).unwrap();
+        old.execute("INSERT INTO garbage VALUES ('G')", []).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        drop(old);
+        let rng = SeededRng::new(1);
+        let catalog = SqliteCatalog::open(&path, &rng).unwrap();
+        assert_eq!(catalog.identity().unwrap(), (NodeId(7), "seven".to_owned()));
+        assert_eq!(catalog.garbage(&[]).unwrap(), [SplitId::new("G")]);
+        conformance::check_metadata(&|| Box::new(SqliteCatalog::open(&path, &rng).unwrap()));
+        catalog.connection().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
+        let newer = SqliteCatalog::open(&path, &rng);
+        assert!(matches!(newer, Err(CatalogError::Newer { .. })), "{newer:?}");
     }
 
     type State = (Vec<SplitId>, Checkpoint, usize, Vec<SplitId>);

@@ -15,7 +15,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{post, put};
 use bytes::Bytes;
 use model::batch::{Batch, BatchBuilder};
-use model::id::{IndexName, Tenant};
+use model::id::Tenant;
+use model::meta::WriteAsk;
 use model::time::{NS_PER_MS, Timestamp};
 use model::wire::Ack;
 use platform::clock::seconds_since;
@@ -119,6 +120,8 @@ enum Target {
 struct Asked {
     target: Target,
     filter: Filter,
+    ask: WriteAsk,
+    pipeline: Option<String>,
 }
 
 async fn answer(ingest: Ingest, target: Result<Target, Failure>, request: Request) -> Response {
@@ -168,10 +171,22 @@ fn check(uri: &axum::http::Uri, mut target: Target) -> Result<Asked, Failure> {
             Some(index.as_str())
         }
     };
-    if let Some(fault) = index.and_then(parse::index_fault) {
+    // What date math stands for, and aliases, which may have capitals, are looked up later.
+    let later = |name: &&str| name.starts_with('<') || name.chars().any(char::is_uppercase);
+    if let Some(fault) = index.filter(|name| !later(name)).and_then(parse::index_fault) {
         return Err(fault.into());
     }
-    Ok(Asked { target, filter })
+    let flag = |name: &str| -> Result<bool, Failure> {
+        let value = params.one_of(name, &["true", "false", ""])?;
+        Ok(value.is_some_and(|value| value != "false"))
+    };
+    let ask = WriteAsk {
+        create: false,
+        require_alias: flag("require_alias")?,
+        require_data_stream: flag("require_data_stream")?,
+    };
+    let pipeline = params.get("pipeline").map(str::to_owned);
+    Ok(Asked { target, filter, ask, pipeline })
 }
 
 fn no_body() -> Failure {
@@ -194,9 +209,9 @@ type Json = (StatusCode, Vec<u8>);
 
 async fn keep_bulk(ingest: Ingest, asked: Asked, taken: TakenIn) -> Result<Json, Failure> {
     let start_ns = ingest.clock().now_ns();
-    let Asked { target, filter } = asked;
+    let filter = asked.filter.clone();
     let by = ingest.clone();
-    let parsed = ingest.compute(move || parse_bulk(&by, &target, taken)).await?;
+    let parsed = ingest.compute(move || parse_bulk(&by, &asked, taken)).await?;
     let (ParsedBulk { batch, items }, _permit) = parsed?;
     for item in &items {
         if let Item::Failed(failed) = item {
@@ -211,19 +226,25 @@ async fn keep_bulk(ingest: Ingest, asked: Asked, taken: TakenIn) -> Result<Json,
 
 fn parse_bulk(
     ingest: &Ingest,
-    target: &Target,
+    asked: &Asked,
     taken: TakenIn,
 ) -> Result<(ParsedBulk, crate::admit::Permit), Failure> {
     let (body, permit) = taken.inflate(ingest.settings().body_bytes_max)?;
     if body.is_empty() {
         return Err(no_body());
     }
-    let index = match target {
+    let index = match &asked.target {
         Target::Bulk { index: Some(index) } | Target::One { index, .. } => index.as_str(),
         Target::Bulk { index: None } => &ingest.settings().default_index,
     };
     let index = Some(index).filter(|index| !index.is_empty());
-    let parsed = parse::bulk(&body, index, &limits(ingest), builder(ingest))?;
+    let writes = parse::Writes {
+        default_index: index,
+        names: ingest.names(),
+        ask: asked.ask,
+        pipeline: asked.pipeline.as_deref(),
+    };
+    let parsed = parse::bulk_to(&body, writes, &limits(ingest), builder(ingest))?;
     if parsed.items.is_empty() {
         let reason = "Validation Failed: 1: no requests added;";
         return Err(Failure::new(400, "action_request_validation_exception", reason));
@@ -232,9 +253,9 @@ fn parse_bulk(
 }
 
 async fn keep_one(ingest: Ingest, asked: Asked, taken: TakenIn) -> Result<Json, Failure> {
-    let Asked { target, filter } = asked;
+    let filter = asked.filter.clone();
     let by = ingest.clone();
-    let parsed = ingest.compute(move || parse_one(&by, &target, taken)).await?;
+    let parsed = ingest.compute(move || parse_one(&by, &asked, taken)).await?;
     let (batch, op, _permit) = parsed?;
     let answered = keep(&ingest, batch, vec![Item::Kept { op, record: 0 }]).await?;
     Ok((StatusCode::CREATED, reply::document(&answered, &filter)))
@@ -242,10 +263,10 @@ async fn keep_one(ingest: Ingest, asked: Asked, taken: TakenIn) -> Result<Json, 
 
 fn parse_one(
     ingest: &Ingest,
-    target: &Target,
+    asked: &Asked,
     taken: TakenIn,
 ) -> Result<(Batch, Op, crate::admit::Permit), Failure> {
-    let Target::One { op, index, id } = target else { return Err(no_body()) };
+    let Target::One { op, index, id } = &asked.target else { return Err(no_body()) };
     let (body, permit): (Bytes, _) = taken.inflate(ingest.settings().body_bytes_max)?;
     if body.is_empty() {
         return Err(no_body());
@@ -253,10 +274,21 @@ fn parse_one(
     if let Some(fault) = parse::too_long(body.len(), &limits(ingest)) {
         return Err(Failure::too_large(fault.reason));
     }
+    // A document without an `_id` can only be created.
+    let ask = WriteAsk { create: *op == Op::Create || id.is_none(), ..asked.ask };
+    let names = ingest.names();
+    let target = names.target(index, ask).map_err(parse::ItemFault::from)?;
+    let pipeline = asked.pipeline.as_deref().filter(|name| *name != "_none");
+    if let Some(missing) = pipeline.filter(|name| !names.has_pipeline(name)) {
+        return Err(parse::no_pipeline(missing).into());
+    }
     let mut builder = builder(ingest);
-    builder
-        .push(&IndexName::new(index.as_str()), id.as_deref(), &body)
-        .map_err(|error| parse::document_fault(&error))?;
+    let id = id.as_deref();
+    match target.data_stream {
+        true => builder.push_timed(&target.index, id, &body),
+        false => builder.push(&target.index, id, &body),
+    }
+    .map_err(|error| parse::document_fault(&error))?;
     Ok((builder.finish(), *op, permit))
 }
 

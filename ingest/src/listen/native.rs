@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use model::batch::BatchBuilder;
 use model::id::{BATCH_ID_BYTES_MAX, BatchId, IndexName, Tenant};
+use model::meta::WriteAsk;
 use model::time::Timestamp;
 use model::wire::{Ack, BATCH_ID_HEADER, INGEST_PATH, Receipt};
 use platform::clock::seconds_since;
@@ -114,7 +115,9 @@ fn parse_body(
         documents_max: settings.documents_max,
     };
     let (body, permit) = taken.inflate(settings.body_bytes_max)?;
+    let ask = WriteAsk { create: true, ..WriteAsk::default() };
+    let target = ingest.names().target(index.as_str(), ask).map_err(parse::ItemFault::from)?;
     let received = Timestamp(ingest.clock().now_ns());
     let builder = BatchBuilder::new(Tenant::default(), batch_id, received);
-    Ok((parse::lines(&body, index, &limits, builder)?, permit))
+    Ok((parse::lines(&body, &target.index, &limits, builder)?, permit))
 }

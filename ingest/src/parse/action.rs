@@ -52,6 +52,23 @@ pub(crate) struct Action<'a> {
     pub(crate) op: Op,
     pub(crate) index: Option<Cow<'a, str>>,
     pub(crate) id: Option<Cow<'a, str>>,
+    pub(crate) pipeline: Option<Cow<'a, str>>,
+    pub(crate) require_alias: Option<bool>,
+    pub(crate) require_data_stream: Option<bool>,
+}
+
+impl Action<'_> {
+    /// An action that names nothing.
+    pub(crate) fn of(op: Op) -> Self {
+        Self {
+            op,
+            index: None,
+            id: None,
+            pipeline: None,
+            require_alias: None,
+            require_data_stream: None,
+        }
+    }
 }
 
 /// Reads an action line; the error says what is expected and what is there.
@@ -183,17 +200,34 @@ impl<'de> Visitor<'de> for Meta {
     );
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Action<'de>, A::Error> {
-        let mut action = Action { op: self.0, index: None, id: None };
+        let mut action = Action::of(self.0);
         while let Some(Text(Some(key))) = map.next_key::<Text<'de>>()? {
             match &*key {
                 "_index" => action.index = map.next_value::<Text<'de>>()?.0,
                 "_id" => action.id = map.next_value::<Text<'de>>()?.0,
+                "pipeline" => action.pipeline = map.next_value::<Text<'de>>()?.0,
+                "require_alias" => action.require_alias = map.next_value::<Flag>()?.0,
+                "require_data_stream" => action.require_data_stream = map.next_value::<Flag>()?.0,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
         Ok(action)
+    }
+}
+
+/// `true` or `false`, also as a string; nothing for any other value.
+struct Flag(Option<bool>);
+
+impl<'de> serde::Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(from)?;
+        Ok(Self(match value.as_str() {
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            _ => value.as_bool(),
+        }))
     }
 }
 

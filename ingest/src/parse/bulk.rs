@@ -14,12 +14,15 @@ use std::borrow::Cow;
 
 use hashbrown::HashMap;
 use model::batch::{Batch, BatchBuilder};
-use model::id::IndexName;
+use model::meta::{PlainNames, WriteAsk, WriteNames, WriteTarget};
 
 use super::action::{Action, Op, parse_action};
 use super::fault::{ItemFault, Limits, TooManyDocuments, document_fault, too_long};
-use super::{clip, id_fault, index_fault};
+use super::{clip, id_fault, index_fault, no_pipeline};
 use crate::frame::{Line, Lines};
+
+/// Longer names are not looked up, only refused; date math makes names longer than indexes' are.
+const NAME_BYTES_MAX: usize = 1024;
 
 /// What became of one action, in the order of the request.
 #[derive(Clone, Debug)]
@@ -57,7 +60,21 @@ pub struct ParsedBulk {
     pub items: Vec<Item>,
 }
 
-/// Parses the body of a bulk request; `default_index` is for actions that name none.
+/// Where documents go, unless their actions say otherwise.
+#[derive(Clone, Copy)]
+pub struct Writes<'a> {
+    /// The index of actions that name none.
+    pub default_index: Option<&'a str>,
+    /// What names mean.
+    pub names: &'a dyn WriteNames,
+    /// What the request asks of all names.
+    pub ask: WriteAsk,
+    /// The pipeline of actions that name none.
+    pub pipeline: Option<&'a str>,
+}
+
+/// Parses the body of a bulk request in which every name is an index; `default_index` is for
+/// actions that name none.
 ///
 /// # Errors
 /// More documents than the limit.
@@ -67,10 +84,25 @@ pub fn bulk(
     limits: &Limits,
     builder: BatchBuilder,
 ) -> Result<ParsedBulk, TooManyDocuments> {
+    let writes =
+        Writes { default_index, names: &PlainNames, ask: WriteAsk::default(), pipeline: None };
+    bulk_to(body, writes, limits, builder)
+}
+
+/// Parses the body of a bulk request.
+///
+/// # Errors
+/// More documents than the limit.
+pub fn bulk_to(
+    body: &[u8],
+    writes: Writes<'_>,
+    limits: &Limits,
+    builder: BatchBuilder,
+) -> Result<ParsedBulk, TooManyDocuments> {
     let mut parser = Parser {
         lines: Lines::new(body),
         ahead: None,
-        default_index,
+        writes,
         limits,
         builder,
         items: Vec::new(),
@@ -85,12 +117,12 @@ struct Parser<'a> {
     lines: Lines<'a>,
     /// An action line that was looked at to find where the next item begins.
     ahead: Option<(Line<'a>, Action<'a>)>,
-    default_index: Option<&'a str>,
+    writes: Writes<'a>,
     limits: &'a Limits,
     builder: BatchBuilder,
     items: Vec<Item>,
-    /// Index names that were checked.
-    names: HashMap<Cow<'a, str>, Result<IndexName, ItemFault>>,
+    /// Names whose meaning was asked.
+    names: HashMap<(Cow<'a, str>, WriteAsk), Result<WriteTarget, ItemFault>>,
 }
 
 impl<'a> Parser<'a> {
@@ -129,7 +161,7 @@ impl<'a> Parser<'a> {
 
     fn malformed(&mut self, line: Line<'a>, fault: &str) {
         let reason = format!("Malformed action/metadata line [{}], {fault}", line.number);
-        let nameless = Action { op: Op::Index, index: None, id: None };
+        let nameless = Action::of(Op::Index);
         self.fail(&nameless, ItemFault::argument(reason));
         if let Some(next) = self.lines.next()
             && let Ok(action) = parse_action(next.bytes)
@@ -169,7 +201,7 @@ impl<'a> Parser<'a> {
     }
 
     fn push(&mut self, action: &Action<'a>, source: Line<'a>) -> Result<(), ItemFault> {
-        let name = match (&action.index, self.default_index) {
+        let name = match (&action.index, self.writes.default_index) {
             (Some(name), _) => name.clone(),
             (None, Some(name)) => Cow::Borrowed(name),
             (None, None) => {
@@ -180,24 +212,41 @@ impl<'a> Parser<'a> {
                 });
             }
         };
-        let index = self.names.entry(name).or_insert_with_key(|name| match index_fault(name) {
-            None => Ok(IndexName::new(&**name)),
-            Some(fault) => Err(fault),
+        let Writes { names, ask, pipeline, .. } = self.writes;
+        let ask = WriteAsk {
+            create: action.op == Op::Create,
+            require_alias: action.require_alias.unwrap_or(ask.require_alias),
+            require_data_stream: action.require_data_stream.unwrap_or(ask.require_data_stream),
+        };
+        let target = self.names.entry((name, ask)).or_insert_with_key(|(name, ask)| {
+            match index_fault(name).filter(|_| name.len() > NAME_BYTES_MAX) {
+                Some(fault) => Err(fault),
+                None => names.target(name, *ask).map_err(ItemFault::from),
+            }
         });
-        let index = index.as_ref().map_err(Clone::clone)?;
+        let target = target.as_ref().map_err(Clone::clone)?;
+        if let Some(pipeline) = action.pipeline.as_deref().or(pipeline)
+            && pipeline != "_none"
+            && !names.has_pipeline(pipeline)
+        {
+            return Err(no_pipeline(pipeline));
+        }
         if let Some(fault) = action.id.as_deref().and_then(id_fault) {
             return Err(fault);
         }
         if let Some(fault) = too_long(source.bytes.len(), self.limits) {
             return Err(fault);
         }
-        self.builder
-            .push(index, action.id.as_deref(), source.bytes)
-            .map_err(|error| document_fault(&error))
+        let (index, id) = (&target.index, action.id.as_deref());
+        let pushed = match target.data_stream {
+            true => self.builder.push_timed(index, id, source.bytes),
+            false => self.builder.push(index, id, source.bytes),
+        };
+        pushed.map_err(|error| document_fault(&error))
     }
 
     fn fail(&mut self, action: &Action<'_>, fault: ItemFault) {
-        let index = action.index.as_deref().or(self.default_index);
+        let index = action.index.as_deref().or(self.writes.default_index);
         self.items.push(Item::Failed(Box::new(FailedItem {
             op: action.op,
             index: index.map(|name| clip(name).into_owned()),

@@ -49,6 +49,12 @@ impl ItemFault {
     }
 }
 
+impl From<model::meta::Fault> for ItemFault {
+    fn from(fault: model::meta::Fault) -> Self {
+        Self { status: fault.status, kind: fault.kind, reason: fault.reason }
+    }
+}
+
 /// Longest `_id` that Elasticsearch takes, in bytes.
 const ID_BYTES_MAX: usize = 512;
 /// Most bytes of a client's text in a reason.
@@ -74,6 +80,9 @@ pub(crate) fn document_fault(error: &DocumentError) -> ItemFault {
         DocumentError::NotObject { got } => {
             format!("[1:1] failed to parse: document must be a JSON object, got {got}")
         }
+        DocumentError::NoTime { bytes } => format!(
+            "[1:{bytes}] failed to parse: data stream timestamp field [@timestamp] is missing"
+        ),
         DocumentError::BatchFull { .. } => format!("failed to parse: {error}"),
     })
 }
@@ -96,6 +105,11 @@ pub(crate) fn index_fault(name: &str) -> Option<ItemFault> {
         kind: "invalid_index_name_exception",
         reason: format!("Invalid index name [{}], {fault}", clip(name)),
     })
+}
+
+/// The fault of a pipeline that is not there.
+pub(crate) fn no_pipeline(name: &str) -> ItemFault {
+    ItemFault::argument(format!("pipeline with id [{}] does not exist", clip(name)))
 }
 
 /// The fault of an `_id`, if it has one. Control characters are refused because they would let

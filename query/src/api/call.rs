@@ -1,12 +1,17 @@
 //! What came in? Index, parameters, headers and body of a request, read under limits.
 
+use std::io::Read;
+
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Query, RawPathParams, Request};
 use axum::http::{HeaderMap, Method, header};
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use serde_json::Value as Json;
 
 use super::Api;
 use super::error::ApiError;
 use super::params::Params;
+use crate::elastic::parse_json;
 
 /// A request, read.
 #[derive(Debug)]
@@ -14,6 +19,8 @@ pub(super) struct Call {
     pub(super) method: Method,
     /// The path, for errors.
     pub(super) path: String,
+    /// The parts of the path that have names.
+    parts: Vec<(String, String)>,
     /// The index patterns of the path; empty when it names none.
     pub(super) indexes: Vec<String>,
     /// The other parts of the path, by name.
@@ -44,7 +51,9 @@ impl FromRequest<Api> for Call {
         )
         .await
         .map_err(|_| ApiError::illegal(format!("the path `{path}` is not valid UTF-8")))?;
-        let index = names.iter().find(|(name, _)| *name == "index").map(|(_, value)| value);
+        let named: Vec<(String, String)> =
+            names.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let index = named.iter().find(|(name, _)| name == "index").map(|(_, value)| value.as_str());
         let indexes = super::indexes::patterns(index.unwrap_or_default());
         let path_values = names.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let path_values = path_values.collect();
@@ -57,6 +66,7 @@ impl FromRequest<Api> for Call {
         Ok(Self {
             method: parts.method,
             path,
+            parts: named,
             indexes,
             path_values,
             params: Params::new(params),
@@ -64,6 +74,39 @@ impl FromRequest<Api> for Call {
             accept,
             body,
         })
+    }
+}
+
+impl Call {
+    /// A named part of the path; empty when there is none.
+    pub(super) fn part(&self, name: &str) -> &str {
+        let part = self.parts.iter().find(|(of, _)| of == name);
+        part.map_or("", |(_, value)| value.as_str())
+    }
+
+    /// The parts between commas of a named part of the path.
+    pub(super) fn part_list(&self, name: &str) -> Vec<String> {
+        super::indexes::patterns(self.part(name))
+    }
+
+    /// The body as JSON, if there is one.
+    ///
+    /// # Errors
+    /// It is not JSON.
+    pub(super) fn json(&self) -> Result<Option<Json>, ApiError> {
+        if self.body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(None);
+        }
+        Ok(Some(parse_json(&self.body)?))
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// There is none, or it is not JSON.
+    pub(super) fn required_json(&self) -> Result<Json, ApiError> {
+        let missing = || ApiError::new(400, "parse_exception", "request body is required");
+        self.json()?.ok_or_else(missing)
     }
 }
 
@@ -78,28 +121,48 @@ fn compatible_with(accept: &str) -> Option<u8> {
     version.bytes().next().filter(u8::is_ascii_digit).map(|b| b - b'0')
 }
 
+/// The plain bytes of a body, never more than the limit.
+fn inflate(encoding: &str, bytes: Bytes, bytes_max: usize) -> Result<Bytes, ApiError> {
+    let mut plain = Vec::new();
+    let limit = bytes_max as u64 + 1;
+    let read = match encoding {
+        "" | "identity" => return Ok(bytes),
+        "gzip" | "x-gzip" => MultiGzDecoder::new(&*bytes).take(limit).read_to_end(&mut plain),
+        "deflate" => ZlibDecoder::new(&*bytes).take(limit).read_to_end(&mut plain),
+        other => {
+            let reason = format!(
+                "Content-Encoding [{other}] is not supported here; accepted are [gzip, deflate, \
+                 identity]"
+            );
+            return Err(ApiError::new(415, "media_type_header_exception", reason));
+        }
+    };
+    if let Err(error) = read {
+        let reason = format!("the body is not valid {encoding}: {error}");
+        return Err(ApiError::new(400, "parse_exception", reason));
+    }
+    if plain.len() > bytes_max {
+        return Err(too_long(bytes_max));
+    }
+    Ok(plain.into())
+}
+
+fn too_long(bytes_max: usize) -> ApiError {
+    let reason = format!("the body is over {bytes_max} bytes (setting `query.api.body_bytes_max`)");
+    ApiError::new(413, "content_too_long_exception", reason)
+}
+
 async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
     let bytes = to_bytes(body, bytes_max).await.map_err(|e| {
         if e.to_string().contains("length limit exceeded") {
-            return ApiError::new(
-                413,
-                "content_too_long_exception",
-                format!("the body is over {bytes_max} bytes (setting `query.api.body_bytes_max`)"),
-            );
+            return too_long(bytes_max);
         }
         ApiError::illegal(format!("the body cannot be read: {e}"))
     })?;
     if bytes.is_empty() {
         return Ok(bytes);
     }
-    let encoding = text(headers, header::CONTENT_ENCODING);
-    if !matches!(encoding.as_str(), "" | "identity") {
-        return Err(ApiError::new(
-            415,
-            "illegal_argument_exception",
-            format!("Content-Encoding [{encoding}] is not supported for searches: send it plain"),
-        ));
-    }
+    let bytes = inflate(&text(headers, header::CONTENT_ENCODING), bytes, bytes_max)?;
     let kind = text(headers, header::CONTENT_TYPE);
     let media = kind.split(';').next().unwrap_or_default().trim();
     let json = media.is_empty()

@@ -4,7 +4,6 @@ use axum::response::Response;
 use serde_json::{Map, Value as Json};
 
 use super::call::Call;
-use super::cluster::index_uuid;
 use super::error::ApiError;
 use super::indexes::{self, IndexStats, LOOKUP_PARAMS, Lookup};
 use super::{Api, reply};
@@ -54,12 +53,12 @@ pub(super) async fn indices(api: Api, call: Call) -> Result<Response, ApiError> 
     ];
     call.params.only(&call.path, &[&LOOKUP_PARAMS, &known])?;
     let snapshot = api.searcher.snapshot(&api.tenant());
-    let found = indexes::resolve(&snapshot, &call.indexes, Lookup::of(&call.params)?)?;
+    let found = indexes::resolve(&api, &snapshot, &call.indexes, Lookup::about_all(&call.params)?)?;
     let unit = call.params.get("bytes");
     let mut rows = Vec::with_capacity(found.len());
     if matches!(call.params.get("health"), None | Some("green")) {
         for (name, stats) in found {
-            rows.push(row(&api.cluster_uuid, name, stats, unit)?);
+            rows.push(row(&api, name, stats, unit)?);
         }
     }
     sort(&mut rows, &call.params.list("s"))?;
@@ -83,14 +82,9 @@ pub(super) async fn indices(api: Api, call: Call) -> Result<Response, ApiError> 
     }
 }
 
-fn row(
-    cluster: &str,
-    name: String,
-    stats: IndexStats,
-    unit: Option<&str>,
-) -> Result<Row, ApiError> {
+fn row(api: &Api, name: String, stats: IndexStats, unit: Option<&str>) -> Result<Row, ApiError> {
     let size = size(stats.bytes, unit)?;
-    let uuid = index_uuid(cluster, &name);
+    let uuid = api.registry.uuid(&name);
     let [green, open] = ["green", "open"].map(str::to_owned);
     let [one, none, deleted] = ["1", "0", "0"].map(str::to_owned);
     let docs = stats.docs.to_string();

@@ -2,13 +2,12 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 use super::call::Call;
 use super::error::ApiError;
-use super::fields;
 use super::indexes::{self, LOOKUP_PARAMS, Lookup};
-use super::{Api, mapping, reply};
+use super::{Api, reply};
 
 /// `GET /`, `HEAD /`.
 pub(super) async fn root(api: Api, call: Call) -> Result<Response, ApiError> {
@@ -78,8 +77,8 @@ pub(super) async fn health(api: Api, call: Call) -> Result<Response, ApiError> {
     call.params.only(&call.path, &[&LOOKUP_PARAMS, &known])?;
     let snapshot = api.searcher.snapshot(&api.tenant());
     // A missing index is no error here: Elasticsearch waits for it, then says so.
-    let lookup = Lookup { ignore_unavailable: true, allow_no_indices: true };
-    let found = indexes::resolve(&snapshot, &call.indexes, lookup)?;
+    let lookup = Lookup { ignore_unavailable: true, ..Lookup::about_all(&call.params)? };
+    let found = indexes::resolve(&api, &snapshot, &call.indexes, lookup)?;
     let missing =
         call.indexes.iter().any(|name| indexes::is_name(name) && !found.contains_key(name));
     let status = if missing { StatusCode::REQUEST_TIMEOUT } else { StatusCode::OK };
@@ -123,58 +122,7 @@ pub(super) async fn health(api: Api, call: Call) -> Result<Response, ApiError> {
 pub(super) async fn refresh(api: Api, call: Call) -> Result<Response, ApiError> {
     call.params.only(&call.path, &[&LOOKUP_PARAMS])?;
     let snapshot = api.searcher.snapshot(&api.tenant());
-    let found = indexes::resolve(&snapshot, &call.indexes, Lookup::of(&call.params)?)?;
+    let found = indexes::resolve(&api, &snapshot, &call.indexes, Lookup::about(&call.params)?)?;
     let shards = json!({ "total": found.len(), "successful": found.len(), "failed": 0 });
     reply::json(&call, json!({ "_shards": shards }))
-}
-
-/// `GET /{index}`, `HEAD /{index}`.
-pub(super) async fn index(api: Api, call: Call) -> Result<Response, ApiError> {
-    let known = ["features", "flat_settings", "include_defaults", "local", "master_timeout"];
-    call.params.only(&call.path, &[&LOOKUP_PARAMS, &known])?;
-    if let Some(name) = call.indexes.iter().find(|n| n.starts_with('_') && *n != "_all") {
-        return Err(ApiError::illegal(format!(
-            "no handler found for uri [/{name}] and method [{}]",
-            call.method
-        )));
-    }
-    let snapshot = api.searcher.snapshot(&api.tenant());
-    let found = indexes::resolve(&snapshot, &call.indexes, Lookup::of(&call.params)?)?;
-    let names: std::collections::BTreeSet<String> = found.into_keys().collect();
-    if call.method == axum::http::Method::HEAD {
-        return reply::json(&call, json!({}));
-    }
-    let read = tokio::task::spawn_blocking(move || {
-        fields::fields(&snapshot, &names).map(|fields| (names, fields))
-    });
-    let (names, fields) = read.await.map_err(|e| ApiError::internal(&e))??;
-    let mut out = Map::new();
-    for name in names {
-        let settings = json!({
-            "index": {
-                "number_of_shards": "1",
-                "number_of_replicas": "0",
-                "provided_name": name,
-                "uuid": index_uuid(&api.cluster_uuid, &name),
-            },
-        });
-        let about = json!({
-            "aliases": {},
-            "mappings": { "properties": mapping::properties(&fields, &name) },
-            "settings": settings,
-        });
-        out.insert(name, about);
-    }
-    reply::json(&call, Json::Object(out))
-}
-
-/// A name of 22 characters that an index keeps for ever: a hash (FNV-1a, 128 bits) of the
-/// cluster's id and the index name.
-pub(super) fn index_uuid(cluster: &str, name: &str) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
-    for byte in cluster.bytes().chain([b'/']).chain(name.bytes()) {
-        hash = (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
-    }
-    (0..22).map(|i| LETTERS[(hash >> (i * 6) & 63) as usize] as char).collect()
 }

@@ -1,5 +1,4 @@
-//! How are records deleted over HTTP, and how far is it? `DELETE /{index}`, `_delete_by_query`,
-//! `_tasks`.
+//! How are records deleted over HTTP, and how far is it? `_delete_by_query` and `_tasks`.
 //!
 //! A deletion is a task: its records are hidden when it answers, and erased from the store
 //! afterwards. Knows nothing of how that is done.
@@ -9,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::response::Response;
 use index::read::Deletion;
+use meta::names::Found;
 use model::id::{IndexName, Tenant};
 use model::time::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
 use super::call::Call;
 use super::error::ApiError;
-use super::indexes::{self, LOOKUP_PARAMS, Lookup};
+use super::indexes::{Indexes, LOOKUP_PARAMS, Lookup};
 use super::search::{QUERY_PARAMS, query_options};
 use super::{Api, reply};
 use crate::elastic::{Reader, parse_json};
@@ -110,7 +110,7 @@ impl From<DeleteError> for ApiError {
 }
 
 /// Deletes; the task is to be seen meanwhile, and goes on when the client leaves.
-async fn run(api: &Api, delete: Delete) -> Result<Arc<Deletion>, DeleteError> {
+pub(super) async fn run(api: &Api, delete: Delete) -> Result<Arc<Deletion>, DeleteError> {
     let (deletes, tasks) = (api.deletes.clone(), api.tasks.clone());
     tasks.begin(&delete);
     let id = delete.id;
@@ -123,25 +123,6 @@ async fn run(api: &Api, delete: Delete) -> Result<Arc<Deletion>, DeleteError> {
         let reason = format!("the deletion failed inside, see the server's log: {error}");
         Err(DeleteError { is_transient: false, reason })
     })
-}
-
-/// `DELETE /{index}`.
-pub(super) async fn index(api: Api, call: Call) -> Result<Response, ApiError> {
-    call.params.only(&call.path, &[&LOOKUP_PARAMS, &["timeout", "master_timeout"]])?;
-    if let Some(pattern) = call.indexes.iter().find(|p| !indexes::is_name(p)) {
-        return Err(ApiError::illegal(format!(
-            "Wildcard expressions or all indices are not allowed: [{pattern}]; name each index"
-        )));
-    }
-    let snapshot = api.searcher.snapshot(&api.tenant());
-    let found = indexes::resolve(&snapshot, &call.indexes, Lookup::of(&call.params)?)?;
-    drop(snapshot);
-    if !found.is_empty() {
-        let indexes = found.keys().map(|name| IndexName::new(name.as_str())).collect();
-        let (id, tenant) = (api.deletes.reserve(), api.tenant());
-        run(&api, Delete { id, tenant, indexes, query: None, at: api.now() }).await?;
-    }
-    reply::json(&call, json!({ "acknowledged": true }))
 }
 
 /// `POST /{index}/_delete_by_query`.
@@ -171,11 +152,12 @@ pub(super) async fn by_query(api: Api, call: Call) -> Result<Response, ApiError>
     let wait = call.params.flag("wait_for_completion")?.unwrap_or(true);
     let query = query_of(&api, &call)?;
     let snapshot = api.searcher.snapshot(&api.tenant());
-    let found = indexes::resolve(&snapshot, &call.indexes, Lookup::of(&call.params)?)?;
+    let found = Indexes::of(&api, &snapshot).found(&call.indexes, Lookup::of(&call.params)?)?;
     drop(snapshot);
+    let query = Some(seen_through(query, &found).to_string());
     let indexes = found.keys().map(|name| IndexName::new(name.as_str())).collect();
     let (id, tenant) = (api.deletes.reserve(), api.tenant());
-    let delete = Delete { id, tenant, indexes, query: Some(query), at: api.now() };
+    let delete = Delete { id, tenant, indexes, query, at: api.now() };
     if !wait {
         let (api, task) = (api.clone(), task_id(&api, id));
         tokio::spawn(async move {
@@ -192,7 +174,7 @@ pub(super) async fn by_query(api: Api, call: Call) -> Result<Response, ApiError>
 }
 
 /// The query of the body or the URL, checked.
-fn query_of(api: &Api, call: &Call) -> Result<String, ApiError> {
+fn query_of(api: &Api, call: &Call) -> Result<Json, ApiError> {
     let query = match query_options(&call.params) {
         Some(options) => json!({ "query_string": options }),
         None => match call.body.is_empty() {
@@ -221,7 +203,27 @@ fn query_of(api: &Api, call: &Call) -> Result<String, ApiError> {
     }
     let read = Reader::new(api.now(), &api.settings).query(&query)?;
     Searcher::check(&read)?;
-    Ok(query.to_string())
+    Ok(query)
+}
+
+/// The query, for records that the aliases let through.
+fn seen_through(query: Json, found: &Found) -> Json {
+    if found.values().all(|meant| meant.whole) {
+        return query;
+    }
+    let seen: Vec<Json> = found
+        .iter()
+        .map(|(name, meant)| {
+            let index = json!({ "term": { "_index": name } });
+            match meant.whole {
+                true => index,
+                false => json!({ "bool": {
+                    "filter": index, "should": meant.filters, "minimum_should_match": 1,
+                } }),
+            }
+        })
+        .collect();
+    json!({ "bool": { "filter": query, "should": seen, "minimum_should_match": 1 } })
 }
 
 /// The numbers of a deletion, as Elasticsearch counts them.
@@ -253,7 +255,7 @@ fn response(deletion: &Deletion, took_ms: u64) -> Json {
 }
 
 fn node_id(api: &Api) -> String {
-    super::cluster::index_uuid(&api.cluster_uuid, "node")
+    api.registry.uuid("node")
 }
 
 fn task_id(api: &Api, id: u64) -> String {

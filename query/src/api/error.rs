@@ -2,6 +2,7 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use meta::Fault;
 use serde_json::{Map, Value as Json, json};
 
 use crate::error::{ErrorKind, QueryError};
@@ -43,12 +44,10 @@ impl ApiError {
         cause.insert("type".to_owned(), self.kind.into());
         cause.insert("reason".to_owned(), self.reason.clone().into());
         if let Some(name) = self.index.as_deref() {
-            for (key, value) in [
-                ("resource.type", "index_or_alias"),
-                ("resource.id", name),
-                ("index_uuid", "_na_"),
-                ("index", name),
-            ] {
+            let missing = self.kind == "index_not_found_exception";
+            let resource = [("resource.type", "index_or_alias"), ("resource.id", name)];
+            let about = [("index_uuid", "_na_"), ("index", name)];
+            for (key, value) in resource.into_iter().filter(|_| missing).chain(about) {
                 cause.insert(key.to_owned(), value.into());
             }
         }
@@ -74,6 +73,13 @@ impl From<QueryError> for ApiError {
             tracing::error!(reason = %error.reason, "a search failed");
         }
         Self { span: error.span, ..Self::new(status, error.kind.type_name(), error.reason) }
+    }
+}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        let index = fault.index.map(String::into_boxed_str);
+        Self { index, ..Self::new(fault.status, fault.kind, fault.reason) }
     }
 }
 

@@ -1,14 +1,17 @@
 //! What do the records look like? `_mapping` and `_field_caps`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use axum::response::Response;
+use index::read::Snapshot;
+use meta::state::State;
 use serde_json::{Map, Value as Json, json};
 
 use super::call::Call;
 use super::error::ApiError;
 use super::fields::{self, FieldType, Fields};
-use super::indexes::{self, LOOKUP_PARAMS, Lookup};
+use super::indexes::{self, Indexes, LOOKUP_PARAMS, Lookup};
 use super::{Api, reply};
 use crate::elastic::{Reader, parse_json};
 use crate::plan::glob;
@@ -18,33 +21,64 @@ const OBJECT_DEPTH_MAX: usize = 40;
 
 /// The fields of the indexes that a call means, read off the runtime.
 async fn read(api: &Api, call: &Call) -> Result<(Vec<String>, Fields), ApiError> {
-    let lookup = Lookup::of(&call.params)?;
+    let lookup = Lookup::about(&call.params)?;
     let snapshot = api.searcher.snapshot(&api.tenant());
-    let found = indexes::resolve(&snapshot, &call.indexes, lookup)?;
+    let found = indexes::resolve(api, &snapshot, &call.indexes, lookup)?;
     let names: BTreeSet<String> = found.into_keys().collect();
-    let read = tokio::task::spawn_blocking(move || {
-        let fields = fields::fields(&snapshot, &names)?;
-        Ok((names.into_iter().collect(), fields))
-    });
+    let fields = read_fields(snapshot, &names).await?;
+    Ok((names.into_iter().collect(), fields))
+}
+
+async fn read_fields(snapshot: Snapshot, names: &BTreeSet<String>) -> Result<Fields, ApiError> {
+    let names = names.clone();
+    let read = tokio::task::spawn_blocking(move || fields::fields(&snapshot, &names));
     read.await.map_err(|e| ApiError::internal(&e))?
 }
 
-/// `GET /_mapping`, `GET /{index}/_mapping`.
-pub(super) async fn mapping(api: Api, call: Call) -> Result<Response, ApiError> {
-    call.params.only(&call.path, &[&LOOKUP_PARAMS, &["local", "master_timeout", "timeout"]])?;
-    let (names, fields) = read(&api, &call).await?;
-    let mut out = Map::new();
-    for name in names {
-        let mapping = json!({ "mappings": { "properties": properties(&fields, &name) } });
-        out.insert(name, mapping);
-    }
-    reply::json(&call, Json::Object(out))
+/// The mappings of indexes: what clients declared, and the other fields that there are.
+pub(super) async fn all(
+    api: &Api,
+    snapshot: Snapshot,
+    state: &Arc<State>,
+    names: &BTreeSet<String>,
+) -> Result<Map<String, Json>, ApiError> {
+    // An index without records has the fields that were declared.
+    let known = api.known.of(&snapshot);
+    let full: BTreeSet<String> =
+        names.iter().filter(|name| known.stats(name).docs > 0).cloned().collect();
+    let fields = read_fields(snapshot, &full).await?;
+    let (state, names) = (state.clone(), names.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        let one = |name: String| {
+            let mapping = Json::Object(mapping_of(&state, &fields, &name));
+            (name, mapping)
+        };
+        names.into_iter().map(one).collect()
+    });
+    made.await.map_err(|e| ApiError::internal(&e))
 }
 
-/// The fields of an index as nested objects. A name that is both a value and an object keeps its
-/// type; the fields inside of it then stand beside it under dotted names.
-pub(super) fn properties(fields: &Fields, index: &str) -> Map<String, Json> {
-    let mut root = Map::new();
+/// What clients declared of an index, and the other fields that it has.
+fn mapping_of(state: &State, fields: &Fields, name: &str) -> Map<String, Json> {
+    let mut out = state.mappings_of(name);
+    let declared = match out.remove("properties") {
+        Some(Json::Object(declared)) => declared,
+        _ => Map::new(),
+    };
+    let properties = properties(declared, fields, name);
+    if !properties.is_empty() {
+        out.insert("properties".to_owned(), Json::Object(properties));
+    }
+    out
+}
+
+/// Declared fields, and the others of an index, as nested objects.
+pub(super) fn properties(
+    declared: Map<String, Json>,
+    fields: &Fields,
+    index: &str,
+) -> Map<String, Json> {
+    let mut root = declared;
     for (path, types) in fields {
         if let Some(ty) = types.get(index) {
             insert(&mut root, path, *ty);
@@ -53,28 +87,93 @@ pub(super) fn properties(fields: &Fields, index: &str) -> Map<String, Json> {
     root
 }
 
+/// `GET /_mapping`, `GET /{index}/_mapping`.
+pub(super) async fn mapping(api: Api, call: Call) -> Result<Response, ApiError> {
+    call.params.only(&call.path, &[&LOOKUP_PARAMS, &["local", "master_timeout", "timeout"]])?;
+    let snapshot = api.searcher.snapshot(&api.tenant());
+    let indexes = Indexes::of(&api, &snapshot);
+    let found = indexes.found(&call.indexes, Lookup::about(&call.params)?)?;
+    let names: BTreeSet<String> = found.into_keys().collect();
+    let mappings = all(&api, snapshot, &indexes.state, &names).await?;
+    let out = mappings.into_iter().map(|(name, m)| (name, json!({ "mappings": m })));
+    reply::json(&call, Json::Object(out.collect()))
+}
+
+/// `GET /_mapping/field/{fields}`, `GET /{index}/_mapping/field/{fields}`.
+pub(super) async fn field(api: Api, call: Call) -> Result<Response, ApiError> {
+    let known = ["local", "master_timeout", "timeout", "include_defaults"];
+    call.params.only(&call.path, &[&LOOKUP_PARAMS, &known])?;
+    let snapshot = api.searcher.snapshot(&api.tenant());
+    let indexes = Indexes::of(&api, &snapshot);
+    let found = indexes.found(&call.indexes, Lookup::about(&call.params)?)?;
+    let names: BTreeSet<String> = found.into_keys().collect();
+    let wanted = call.part_list("fields");
+    let mut out = Map::new();
+    for (name, mapping) in all(&api, snapshot, &indexes.state, &names).await? {
+        let mut fields = Map::new();
+        leaves(&mapping, &mut String::new(), &mut |path, leaf, definition| {
+            if wanted.iter().any(|w| glob(w, path)) {
+                let about = json!({ "full_name": path, "mapping": { leaf: definition } });
+                fields.insert(path.to_owned(), about);
+            }
+        });
+        out.insert(name, json!({ "mappings": fields }));
+    }
+    reply::json(&call, Json::Object(out))
+}
+
+/// Visits every field of a mapping that is not an object: path, last part, definition.
+pub(super) fn leaves(mapping: &Json, path: &mut String, visit: &mut impl FnMut(&str, &str, &Json)) {
+    for inside in ["properties", "fields"] {
+        let Some(Json::Object(fields)) = mapping.get(inside) else { continue };
+        for (name, definition) in fields {
+            let before = path.len();
+            if before > 0 {
+                path.push('.');
+            }
+            path.push_str(name);
+            if definition.get("properties").is_none() && definition.get("type").is_some() {
+                visit(path, name, definition);
+            }
+            leaves(definition, path, visit);
+            path.truncate(before);
+        }
+    }
+}
+
+/// Puts a field into nested objects, where it is not declared. A name that is both a value and an
+/// object keeps its type; the fields inside of it then stand beside it under dotted names.
 fn insert(root: &mut Map<String, Json>, path: &str, ty: FieldType) {
     let leaf = json!({ "type": ty.name() });
     let parts: Vec<&str> = path.split('.').collect();
     if parts.len() > OBJECT_DEPTH_MAX || parts.iter().any(|p| p.is_empty()) {
-        root.insert(path.to_owned(), leaf);
+        root.entry(path.to_owned()).or_insert(leaf);
         return;
     }
     let mut at = root;
     for (depth, part) in parts[..parts.len() - 1].iter().enumerate() {
-        let value = at.get(*part).is_some_and(|node| node.get("type").is_some());
-        if value {
+        let found = at.get(*part);
+        let ty = found.and_then(|node| node.get("type")).and_then(Json::as_str);
+        let closed = found.is_some_and(|node| node.get("enabled").is_some());
+        if closed || matches!(ty, Some("flattened" | "geo_point")) {
+            // What is inside of it is no field.
+            return;
+        }
+        if ty.is_some_and(|ty| ty != "object" && ty != "nested") {
             // Paths come in order, so the value `a` is there before `a.b`.
-            at.insert(parts[depth..].join("."), leaf);
+            at.entry(parts[depth..].join(".")).or_insert(leaf);
             return;
         }
         let node = at.entry((*part).to_owned()).or_insert_with(|| json!({ "properties": {} }));
+        if node.get("properties").is_none() {
+            node["properties"] = json!({});
+        }
         match node.get_mut("properties").and_then(Json::as_object_mut) {
             Some(inner) => at = inner,
             None => return,
         }
     }
-    at.insert(parts[parts.len() - 1].to_owned(), leaf);
+    at.entry(parts[parts.len() - 1].to_owned()).or_insert(leaf);
 }
 
 /// `GET|POST /_field_caps`, `/{index}/_field_caps`.

@@ -4,6 +4,7 @@
 //! function from a [`call::Call`] to a response; [`endpoint`] counts them all alike. The time of
 //! a search is measured where it runs.
 
+mod aliases;
 mod call;
 mod cat;
 mod cluster;
@@ -13,12 +14,17 @@ mod fields;
 mod filter;
 mod hits;
 mod indexes;
+mod lifecycle;
+mod made;
 mod mapping;
 mod native;
 mod params;
+mod pipelines;
 mod reply;
 mod search;
 mod stream;
+mod streams;
+mod templates;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +35,8 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
+use meta::registry::Draft;
+use meta::{Fault, Registry};
 use model::id::Tenant;
 use model::time::Timestamp;
 use platform::clock::Clock;
@@ -36,6 +44,7 @@ use platform::telemetry::{self, Metric};
 
 use self::call::Call;
 use self::error::ApiError;
+pub use self::indexes::KnownIndexes;
 use crate::search::Searcher;
 pub use crate::settings::ApiSettings as Settings;
 
@@ -54,11 +63,25 @@ pub struct Api {
     pub deletes: Arc<dyn delete::Deleting>,
     /// Deletions that have begun.
     pub tasks: delete::Tasks,
+    /// What clients set up.
+    pub registry: Arc<Registry>,
+    /// The indexes of the published splits.
+    pub known: Arc<KnownIndexes>,
 }
 
 impl Api {
     fn now(&self) -> Timestamp {
         Timestamp(self.clock.now_ns())
+    }
+
+    /// Changes what is set up, off the async runtime.
+    async fn update<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Draft) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let registry = self.registry.clone();
+        let done = tokio::task::spawn_blocking(move || registry.update(change)).await;
+        Ok(done.map_err(|error| ApiError::internal(&error))??)
     }
 
     /// Whose records: there is one tenant until requests name theirs.
@@ -99,8 +122,6 @@ pub fn router(api: Api) -> Router {
         .route("/_cluster/health/{index}", endpoint(get, "health", cluster::health))
         .route("/_cat/indices", endpoint(get, "cat", cat::indices))
         .route("/_cat/indices/{index}", endpoint(get, "cat", cat::indices))
-        .route("/{index}", endpoint(get, "index", cluster::index))
-        .route("/{index}", endpoint(MethodFilter::DELETE, "delete_index", delete::index))
         .route("/{index}/_delete_by_query", endpoint(post, "delete_by_query", delete::by_query))
         .route("/_tasks", endpoint(get, "tasks", delete::tasks))
         .route("/_tasks/{task}", endpoint(get, "tasks", delete::task))
@@ -116,8 +137,15 @@ pub fn router(api: Api) -> Router {
             .route(&at("_msearch"), endpoint(both, "msearch", search::msearch))
             .route(&at("_mapping"), endpoint(get, "mapping", mapping::mapping))
             .route(&at("_mappings"), endpoint(get, "mapping", mapping::mapping))
+            .route(&at("_mapping/field/{fields}"), endpoint(get, "mapping", mapping::field))
             .route(&at("_field_caps"), endpoint(both, "field_caps", mapping::field_caps))
             .route(&at("_refresh"), endpoint(both, "refresh", cluster::refresh));
     }
-    router.with_state(api)
+    let set_up = templates::routes()
+        .merge(lifecycle::routes())
+        .merge(streams::routes())
+        .merge(aliases::routes())
+        .merge(pipelines::routes())
+        .merge(made::routes());
+    router.merge(set_up).with_state(api)
 }

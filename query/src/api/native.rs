@@ -76,10 +76,10 @@ fn number(params: &Params, name: &str) -> Result<Option<u64>, ApiError> {
 fn request(api: &Api, params: &Params) -> Result<SearchRequest, ApiError> {
     let indexes = params.list("index");
     let snapshot = api.searcher.snapshot(&api.tenant());
-    let lookup = Lookup { ignore_unavailable: false, allow_no_indices: true };
-    indexes::check(&snapshot, &indexes, lookup)?;
     let (query, time) = (query(api, params)?, time(api, params)?);
-    Ok(SearchRequest { indexes, query, time, ..SearchRequest::default() })
+    let mut request = SearchRequest { indexes, query, time, ..SearchRequest::default() };
+    indexes::aim(api, &snapshot, &mut request, Lookup::default())?;
+    Ok(request)
 }
 
 /// `GET /api/v1/search?q=&since=&until=&index=&limit=&order=`: NDJSON, newest first.
@@ -116,7 +116,11 @@ pub(super) async fn tail(api: Api, call: Call) -> Result<Response, ApiError> {
     call.params.only_these(&call.path, &["q", "index"])?;
     let query = query(&api, &call.params)?;
     // The index may come into being while it is followed.
-    let indexes = call.params.list("index");
+    let mut indexes = call.params.list("index");
+    // Those of data streams have names of their own.
+    let streams = indexes.iter().filter(|name| !name.starts_with(['-', '.', '<']));
+    let backing: Vec<String> = streams.map(|name| format!(".ds-{name}-*")).collect();
+    indexes.extend(backing);
     let events = Events::new(api.searcher.tail(&api.tenant(), query, indexes));
     let headers = [
         reply::PRODUCT,

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use axum::response::Response;
+use meta::names::Expand;
 use serde_json::{Map, Value as Json, json};
 use tokio::task::JoinSet;
 
@@ -89,7 +90,7 @@ struct How {
 }
 
 async fn run(api: &Api, mut search: Search, how: How) -> Result<String, ApiError> {
-    check_names(api, &search, how.lookup).await?;
+    check_names(api, &mut search, how.lookup).await?;
     if how.total_as_int && !search.tracks_total {
         search.request.track_total = TrackTotal::All;
     }
@@ -108,13 +109,16 @@ async fn run(api: &Api, mut search: Search, how: How) -> Result<String, ApiError
     hits::render(&answer, &presentation)
 }
 
-/// Fails when an index or a sort field that the search names is not there.
-async fn check_names(api: &Api, search: &Search, lookup: Lookup) -> Result<(), ApiError> {
+/// Points the search at its indexes; fails when an index or a sort field that it names is not
+/// there.
+async fn check_names(api: &Api, search: &mut Search, lookup: Lookup) -> Result<(), ApiError> {
     let snapshot = api.searcher.snapshot(&api.tenant());
+    let patterns = search.request.indexes.clone();
+    indexes::aim(api, &snapshot, &mut search.request, lookup)?;
     if search.sort_fields.is_empty() {
-        return indexes::check(&snapshot, &search.request.indexes, lookup);
+        return Ok(());
     }
-    let found = indexes::resolve(&snapshot, &search.request.indexes, lookup)?;
+    let found = indexes::resolve(api, &snapshot, &patterns, lookup)?;
     let paths = search.sort_fields.clone();
     let names = found.into_keys().collect();
     let missing =
@@ -242,10 +246,10 @@ pub(super) async fn count(api: Api, call: Call) -> Result<Response, ApiError> {
     if let Some(q) = query_of(&mut reader, &call.params)? {
         query = q;
     }
-    let request =
+    let mut request =
         SearchRequest { indexes: call.indexes.clone(), query, ..SearchRequest::default() };
     let snapshot = api.searcher.snapshot(&api.tenant());
-    indexes::check(&snapshot, &request.indexes, Lookup::of(&call.params)?)?;
+    indexes::aim(&api, &snapshot, &mut request, Lookup::of(&call.params)?)?;
     drop(snapshot);
     let answer = api.searcher.count(&api.tenant(), request).await?;
     hits::check_shards(&answer.shards, true)?;
@@ -312,9 +316,15 @@ async fn one(
         reader.check(&search)?;
         search.request.indexes =
             if multi.indexes.is_empty() { path_indexes } else { multi.indexes };
+        let expand = match multi.expand_wildcards.is_empty() {
+            true => lookup.expand,
+            false => Expand::read(multi.expand_wildcards.iter().map(String::as_str))?,
+        };
         let lookup = Lookup {
+            expand,
             ignore_unavailable: multi.ignore_unavailable.unwrap_or(lookup.ignore_unavailable),
             allow_no_indices: multi.allow_no_indices.unwrap_or(lookup.allow_no_indices),
+            ..lookup
         };
         let how = How { lookup, total_as_int, partial: true, status: Some(200) };
         run(api, search, how).await

@@ -1,6 +1,7 @@
 //! The routes over live records and a real searcher: requests in, responses out.
 
 mod native;
+mod set_up;
 mod shape;
 
 use axum::body::Body;
@@ -10,6 +11,7 @@ use index::read::Snapshot;
 use model::batch::BatchBuilder;
 use model::id::{IndexName, NodeId, RecordSeq, WalSeq};
 use model::live::{Sequenced, Sink};
+use model::meta::{MetaChange, MetaError, MetaRow, MetaStore};
 use platform::clock::ManualClock;
 use serde_json::{Value as Json, json};
 use tokio::sync::broadcast;
@@ -51,8 +53,23 @@ impl delete::Deleting for Nobody {
     }
 }
 
+/// Metadata that is kept in memory alone.
+#[derive(Debug)]
+struct Forgetful;
+
+impl MetaStore for Forgetful {
+    fn load(&self, _: &Tenant) -> Result<Vec<MetaRow>, MetaError> {
+        Ok(Vec::new())
+    }
+
+    fn change(&self, _: &Tenant, _: &[MetaChange]) -> Result<(), MetaError> {
+        Ok(())
+    }
+}
+
 struct Server {
     router: Router,
+    registry: Arc<Registry>,
     source: Arc<Source>,
     batches: std::sync::atomic::AtomicU64,
 }
@@ -105,6 +122,10 @@ impl Server {
                 body_bytes_max: 100_000,
             },
         };
+        let limits = meta::Limits { entries_max: 1_000, bytes_max: 4 << 20 };
+        let uuid = "uuid-of-the-cluster-00";
+        let registry = Registry::open(Arc::new(Forgetful), limits, clock.clone(), uuid);
+        let registry = Arc::new(registry.unwrap());
         let api = Api {
             searcher: Searcher::new(source.clone(), settings.clone(), clock.clone()),
             clock,
@@ -112,8 +133,10 @@ impl Server {
             cluster_uuid: "uuid-of-the-cluster-00".to_owned(),
             deletes: Arc::new(Nobody),
             tasks: delete::Tasks::default(),
+            registry: registry.clone(),
+            known: Arc::default(),
         };
-        Self { router: router(api), source, batches: Default::default() }
+        Self { router: router(api), registry, source, batches: Default::default() }
     }
 
     /// A server with six documents of two indexes.

@@ -14,6 +14,8 @@ pub struct MultiSearch {
     pub ignore_unavailable: Option<bool>,
     /// Patterns that match no index are no error; `None` when the header does not say.
     pub allow_no_indices: Option<bool>,
+    /// What wildcards mean; empty when the header does not say.
+    pub expand_wildcards: Vec<String>,
     /// The body of the search.
     pub body: Vec<u8>,
 }
@@ -55,6 +57,7 @@ fn read(header: &[u8], body: &[u8]) -> Result<MultiSearch, QueryError> {
         indexes: Vec::new(),
         ignore_unavailable: None,
         allow_no_indices: None,
+        expand_wildcards: Vec::new(),
         body: body.to_vec(),
     };
     if header.iter().all(u8::is_ascii_whitespace) {
@@ -75,11 +78,15 @@ fn read(header: &[u8], body: &[u8]) -> Result<MultiSearch, QueryError> {
             }
             "ignore_unavailable" => search.ignore_unavailable = boolean(value),
             "allow_no_indices" => search.allow_no_indices = boolean(value),
+            "expand_wildcards" => {
+                for name in list(value).iter().filter_map(|v| v.as_str()) {
+                    search.expand_wildcards.extend(name.split(',').map(str::to_owned));
+                }
+            }
             "search_type"
             | "preference"
             | "routing"
             | "request_cache"
-            | "expand_wildcards"
             | "ignore_throttled"
             | "ccs_minimize_roundtrips"
             | "allow_partial_search_results"

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use index::read::SplitMeta;
-use model::id::SplitId;
+use model::id::{IndexName, SplitId};
 use model::time::TimeRange;
 use platform::telemetry::{self, Metric};
 use quick_cache::Weighter;
@@ -72,11 +72,27 @@ impl Task {
         let mut text = String::with_capacity(256);
         write_time(self.time, split.time, &mut text);
         write_query(&self.query, split.time, &mut text);
+        self.write_indexes(split, &mut text);
         text.push_str(&self.asked);
         for id in &split.deletions {
             let _ = write!(text, "D{id}");
         }
         (split.id.clone(), part, xxh3_128(text.as_bytes()))
+    }
+}
+
+impl Task {
+    /// Writes which of the split's indexes are meant, so that it does not matter how they were
+    /// named.
+    fn write_indexes(&self, split: &SplitMeta, out: &mut String) {
+        let meant = |(name, _): &(IndexName, u64)| self.indexes.matches(name.as_str());
+        if self.indexes.is_all() || split.indexes.iter().all(meant) {
+            return out.push_str("I*");
+        }
+        out.push('I');
+        for (at, _) in split.indexes.iter().enumerate().filter(|(_, index)| meant(index)) {
+            let _ = write!(out, "{at},");
+        }
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Task {
     pub aggs: Vec<Planned>,
     /// The query, as it was asked.
     pub query: Query,
-    /// The indexes and the aggregations, as they were asked: a text that tells them from others.
+    /// The aggregations, as they were asked: a text that tells them from others.
     pub asked: String,
     /// What splits answered before.
     pub partials: Option<Arc<PartialCache>>,
@@ -59,13 +59,16 @@ impl Task {
         Ok(Self {
             time: request.time.intersect(&node.time()),
             node,
-            indexes: IndexPatterns::new(&request.indexes),
+            indexes: match &request.names {
+                Some(names) => IndexPatterns::only(names.clone()),
+                None => IndexPatterns::new(&request.indexes),
+            },
             order: Order::new(request)?,
             wanted: request.from.saturating_add(request.size) * usize::from(request.size > 0),
             total: request.track_total,
             aggs: aggregate::plan(&request.aggs)?,
             query: request.query.clone(),
-            asked: format!("{:?}{:?}", request.indexes, request.aggs),
+            asked: format!("{:?}", request.aggs),
             partials: None,
         })
     }

@@ -95,7 +95,7 @@ fn a_name_that_is_value_and_object_stays_well_formed() {
     }
     let deep = vec!["x"; 5_000].join(".");
     fields.entry(deep.clone()).or_default().insert("i".to_owned(), FieldType::Long);
-    let mut got = mapping::properties(&fields, "i");
+    let mut got = mapping::properties(serde_json::Map::new(), &fields, "i");
     assert_eq!(got.remove(&deep), Some(json!({"type": "long"})));
     let long = json!({"type": "long"});
     let keyword = json!({"type": "keyword"});
@@ -184,11 +184,11 @@ async fn lost_lines_are_told() {
 
 #[test]
 fn an_index_keeps_its_uuid() {
-    let one = cluster::index_uuid("c", "shop");
-    assert_eq!(one, cluster::index_uuid("c", "shop"));
+    let one = meta::names::index_uuid("c", "shop");
+    assert_eq!(one, meta::names::index_uuid("c", "shop"));
     assert_eq!(one.len(), 22);
-    assert_ne!(one, cluster::index_uuid("c", "shop2"));
-    assert_ne!(one, cluster::index_uuid("d", "shop"));
+    assert_ne!(one, meta::names::index_uuid("c", "shop2"));
+    assert_ne!(one, meta::names::index_uuid("d", "shop"));
 }
 
 fn any_json() -> impl Strategy<Value = Json> {
