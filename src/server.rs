@@ -186,6 +186,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         clock,
         settings: settings.query.api.clone(),
         cluster_uuid: parts.cluster_uuid.clone(),
+        kept: Default::default(),
     };
     let readiness = Readiness::default();
     let routes = parts.ingest.router().merge(api_router(api));

@@ -9,6 +9,7 @@ pub mod clause;
 pub mod dates;
 pub mod elastic;
 pub mod error;
+pub mod highlight;
 pub mod leaf;
 pub mod merge;
 pub mod plan;

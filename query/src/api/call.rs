@@ -1,8 +1,11 @@
 //! What came in? Index, parameters, headers and body of a request, read under limits.
 
+use std::convert::Infallible;
+
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Query, RawPathParams, Request};
 use axum::http::{HeaderMap, Method, header};
+use platform::inflate::{Encoding, InflateError, inflate};
 
 use super::Api;
 use super::error::ApiError;
@@ -16,6 +19,8 @@ pub(super) struct Call {
     pub(super) path: String,
     /// The index patterns of the path; empty when it names none.
     pub(super) indexes: Vec<String>,
+    /// The id of the path.
+    pub(super) id: Option<String>,
     pub(super) params: Params,
     /// The client wants Elasticsearch's own media type, of this major version.
     pub(super) compatible_with: Option<u8>,
@@ -36,21 +41,46 @@ impl FromRequest<Api> for Call {
         .map_err(|_| ApiError::illegal(format!("the path `{path}` is not valid UTF-8")))?;
         let index = names.iter().find(|(name, _)| *name == "index").map(|(_, value)| value);
         let indexes = super::indexes::patterns(index.unwrap_or_default());
+        let id = names.iter().find(|(name, _)| *name == "id").map(|(_, value)| value.to_owned());
         let Query(params) =
             Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(|e| {
                 ApiError::illegal(format!("the parameters of the URL are malformed: {e}"))
             })?;
         let accept = text(&parts.headers, header::ACCEPT);
+        check_format(&params, &accept)?;
         let body = read_body(&parts.headers, body, api.settings.body_bytes_max).await?;
         Ok(Self {
             method: parts.method,
             path,
             indexes,
+            id,
             params: Params::new(params),
             compatible_with: compatible_with(&accept),
             accept,
             body,
         })
+    }
+}
+
+/// Forms of answers that Elasticsearch has and we have not.
+const FORMATS: [&str; 3] = ["yaml", "cbor", "smile"];
+
+/// Refuses the forms of answers that there are none of.
+fn check_format(params: &[(String, String)], accept: &str) -> Result<(), ApiError> {
+    let format = params.iter().rev().find(|(name, _)| name == "format").map(|(_, v)| v.as_str());
+    let only =
+        |kind: &str| accept.contains(kind) && !accept.contains("json") && !accept.contains("*/*");
+    let wanted = match format {
+        Some(format) => FORMATS.into_iter().find(|kind| *kind == format),
+        None => FORMATS.into_iter().find(|kind| only(kind)),
+    };
+    match wanted {
+        None => Ok(()),
+        Some(wanted) => Err(ApiError::new(
+            406,
+            "media_type_header_exception",
+            format!("answers in the format [{wanted}] are not supported: ask for JSON"),
+        )),
     }
 }
 
@@ -65,28 +95,45 @@ fn compatible_with(accept: &str) -> Option<u8> {
     version.bytes().next().filter(u8::is_ascii_digit).map(|b| b - b'0')
 }
 
+/// The body as it was before it was compressed, within the same limit.
+fn inflated(encoding: &str, body: Bytes, bytes_max: usize) -> Result<Bytes, ApiError> {
+    let encoding = Encoding::parse(encoding).map_err(|name| {
+        ApiError::new(
+            415,
+            "media_type_header_exception",
+            format!(
+                "Content-Encoding [{name}] is not supported; accepted are [gzip, deflate, zstd, \
+                 identity], one at a time"
+            ),
+        )
+    })?;
+    let plain = inflate(encoding, body, bytes_max as u64, |_| Ok::<(), Infallible>(()));
+    plain.map_err(|error| match error {
+        InflateError::TooLarge { .. } => too_large(bytes_max),
+        InflateError::Corrupt { .. } => ApiError::new(400, "parse_exception", error.to_string()),
+        InflateError::Refused(never) => match never {},
+    })
+}
+
+fn too_large(bytes_max: usize) -> ApiError {
+    ApiError::new(
+        413,
+        "content_too_long_exception",
+        format!("the body is over {bytes_max} bytes (setting `query.api.body_bytes_max`)"),
+    )
+}
+
 async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
     let bytes = to_bytes(body, bytes_max).await.map_err(|e| {
         if e.to_string().contains("length limit exceeded") {
-            return ApiError::new(
-                413,
-                "content_too_long_exception",
-                format!("the body is over {bytes_max} bytes (setting `query.api.body_bytes_max`)"),
-            );
+            return too_large(bytes_max);
         }
         ApiError::illegal(format!("the body cannot be read: {e}"))
     })?;
     if bytes.is_empty() {
         return Ok(bytes);
     }
-    let encoding = text(headers, header::CONTENT_ENCODING);
-    if !matches!(encoding.as_str(), "" | "identity") {
-        return Err(ApiError::new(
-            415,
-            "illegal_argument_exception",
-            format!("Content-Encoding [{encoding}] is not supported for searches: send it plain"),
-        ));
-    }
+    let bytes = inflated(&text(headers, header::CONTENT_ENCODING), bytes, bytes_max)?;
     let kind = text(headers, header::CONTENT_TYPE);
     let media = kind.split(';').next().unwrap_or_default().trim();
     let json = media.is_empty()

@@ -14,6 +14,8 @@ pub struct MultiSearch {
     pub ignore_unavailable: Option<bool>,
     /// Patterns that match no index are no error; `None` when the header does not say.
     pub allow_no_indices: Option<bool>,
+    /// An answer without what cannot be read is good enough; `None` when the header does not say.
+    pub partial: Option<bool>,
     /// The body of the search.
     pub body: Vec<u8>,
 }
@@ -55,6 +57,7 @@ fn read(header: &[u8], body: &[u8]) -> Result<MultiSearch, QueryError> {
         indexes: Vec::new(),
         ignore_unavailable: None,
         allow_no_indices: None,
+        partial: None,
         body: body.to_vec(),
     };
     if header.iter().all(u8::is_ascii_whitespace) {
@@ -75,6 +78,7 @@ fn read(header: &[u8], body: &[u8]) -> Result<MultiSearch, QueryError> {
             }
             "ignore_unavailable" => search.ignore_unavailable = boolean(value),
             "allow_no_indices" => search.allow_no_indices = boolean(value),
+            "allow_partial_search_results" => search.partial = boolean(value),
             "search_type"
             | "preference"
             | "routing"
@@ -82,7 +86,6 @@ fn read(header: &[u8], body: &[u8]) -> Result<MultiSearch, QueryError> {
             | "expand_wildcards"
             | "ignore_throttled"
             | "ccs_minimize_roundtrips"
-            | "allow_partial_search_results"
             | "type"
             | "types"
             | "max_concurrent_shard_requests" => {}
