@@ -364,7 +364,7 @@ pub(super) async fn tasks(api: Api, call: Call) -> Result<Response, ApiError> {
 }
 
 fn find(api: &Api, call: &Call) -> Result<Task, ApiError> {
-    let text = call.path_value("task").unwrap_or_default();
+    let text = call.part("task");
     let number = text.strip_prefix(&node_id(api)).and_then(|rest| rest.strip_prefix(':'));
     let Some(number) = number.and_then(|n| n.parse::<u64>().ok()) else {
         return Err(match text.contains(':') {
