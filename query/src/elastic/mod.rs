@@ -6,10 +6,13 @@
 
 mod aggs;
 mod body;
+mod compound;
+mod function;
 mod json;
 mod msearch;
 mod query;
 mod sort;
+mod strings;
 mod term;
 #[cfg(test)]
 mod tests;
@@ -99,7 +102,7 @@ impl Reader {
     /// # Errors
     /// It is malformed or over a limit.
     pub fn query_string(&mut self, options: &Json) -> Result<Query, QueryError> {
-        text::query_string(self, options, 1)
+        strings::query_string(self, options, 1)
     }
 
     /// Checks what can only be checked when body and URL are together: page and `search_after`.
