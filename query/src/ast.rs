@@ -30,6 +30,84 @@ pub enum Query {
     Ids(Vec<String>),
     /// Records of an index whose name matches one of these patterns (`*`), for `_index`.
     Index(Vec<String>),
+    /// What its query matches; says how a match counts in the score, and what it is called.
+    Scored(Box<Scored>),
+}
+
+/// A query that counts in a way of its own, or has a name. It matches what `query` matches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    /// What matches.
+    pub query: Query,
+    /// How a match counts.
+    pub scoring: Scoring,
+    /// Hits tell which named queries they match (`_name`).
+    pub name: Option<String>,
+}
+
+/// How much a match counts in the score.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scoring {
+    /// So many times what the query says (`boost`).
+    Times(f32),
+    /// So much, whatever the query says; a filter counts 0.
+    Constant(f32),
+    /// Of the alternatives (`should` of the query) the best, and the others so many times.
+    Best(f32),
+    /// What the query says, but so many times as much where the other query matches.
+    Less(Query, f32),
+    /// What functions make of it.
+    Functions(Functions),
+}
+
+/// What makes a new score of a query's score (`function_score`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Functions {
+    /// Each counts where its query matches.
+    pub list: Vec<(Query, Function)>,
+    /// How several make one number.
+    pub join: Join,
+    /// How that number and the query's score make the new score.
+    pub boost: Join,
+    /// The most that the functions may say.
+    pub most: f32,
+}
+
+/// A function of a record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Function {
+    /// This number.
+    Weight(f32),
+    /// A number from a field.
+    Field(FieldFactor, f32),
+    /// A number from 0 to 1 that depends on the seed and the record alone.
+    Random(u64, f32),
+}
+
+/// A field's number in the score (`field_value_factor`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldFactor {
+    /// The field.
+    pub field: String,
+    /// The value is multiplied by it.
+    pub factor: f64,
+    /// What is made of the product, by Elasticsearch's name: `none`, `log1p`, `sqrt`, …
+    pub modifier: String,
+    /// The value of records without one.
+    pub missing: Option<f64>,
+}
+
+/// How numbers make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Join {
+    Multiply,
+    Sum,
+    Average,
+    First,
+    Max,
+    Min,
+    Replace,
 }
 
 /// All of `must`, none of `must_not`, at least `minimum_should` of `should`.
@@ -106,6 +184,23 @@ pub enum Test {
     Regex(TextTest),
     /// Holds this text anywhere, also across token borders, ignoring case when `fold`.
     Substring(TextTest),
+    /// Is nearly this text: a whole value, or on a text field a token.
+    Fuzzy(FuzzyTest),
+}
+
+/// A text, or one that a few edits make of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FuzzyTest {
+    /// The text.
+    pub text: String,
+    /// The most edits: characters that are inserted, left out or changed.
+    pub edits: u8,
+    /// So many characters must be the same at the beginning.
+    pub prefix: usize,
+    /// Two characters that have changed places are one edit.
+    pub transpositions: bool,
+    /// `text` is a folded token, and tokens of any string are looked at.
+    pub token: bool,
 }
 
 /// Equality with a literal.
@@ -173,6 +268,54 @@ impl Query {
                 minimum_should: 1,
                 ..BoolQuery::default()
             })),
+        }
+    }
+
+    /// The query that one of these matches, where the best counts, and the others `tie` times.
+    pub fn best_of(mut queries: Vec<Query>, tie: f32) -> Query {
+        if queries.len() < 2 {
+            return Query::any_of(queries);
+        }
+        queries.retain(|q| *q != Query::None);
+        let many = queries.len() > 1;
+        let query = Query::any_of(queries);
+        if many { query.scored(Scoring::Best(tie)) } else { query }
+    }
+
+    fn scored(self, scoring: Scoring) -> Query {
+        Query::Scored(Box::new(Scored { query: self, scoring, name: None }))
+    }
+
+    /// The same, counting so many times.
+    pub fn times(self, boost: f32) -> Query {
+        if boost == 1.0 || self == Query::None { self } else { self.scored(Scoring::Times(boost)) }
+    }
+
+    /// The same, counting so much whatever it says.
+    pub fn constant(self, score: f32) -> Query {
+        if self == Query::None { self } else { self.scored(Scoring::Constant(score)) }
+    }
+
+    /// The same, counting by functions or less where another query matches.
+    pub fn counted(self, scoring: Scoring) -> Query {
+        self.scored(scoring)
+    }
+
+    /// The same under a name.
+    pub fn named(self, name: Option<String>) -> Query {
+        match name {
+            None => self,
+            name => {
+                Query::Scored(Box::new(Scored { query: self, scoring: Scoring::Times(1.0), name }))
+            }
+        }
+    }
+
+    /// The query without how it counts and what it is called.
+    pub fn plain(&self) -> &Query {
+        match self {
+            Query::Scored(scored) => scored.query.plain(),
+            query => query,
         }
     }
 

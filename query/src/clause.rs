@@ -4,6 +4,7 @@
 //! no syntax: neither JSON nor query strings.
 
 mod budget;
+mod fuzziness;
 mod minimum;
 pub(crate) mod show;
 #[cfg(test)]
@@ -12,11 +13,15 @@ mod time;
 
 use model::token;
 
-use crate::ast::{BoolQuery, FieldQuery, Literal, Query, Target, TermTest, Test, TextTest};
+use crate::ast::{
+    BoolQuery, FieldQuery, FuzzyTest, Literal, Query, Scoring, Target, TermTest, Test, TextTest,
+};
 use crate::dates::{Dates, Rounding};
 use crate::error::QueryError;
+use crate::test::address::Addresses;
 
 pub use self::budget::{Budget, Limits};
+pub use self::fuzziness::Edits;
 pub use self::minimum::minimum;
 
 /// What to do with a value that a field of this type cannot have.
@@ -81,13 +86,20 @@ pub struct Clauses<'a> {
     pub budget: &'a mut Budget,
 }
 
-/// The fields that a name of a query means: `*` is any, a boost `^2` is of no account.
+/// The fields that a name with a boost (`message^2`) means, and the boost.
+pub fn weighted(field: &str) -> (Target, f32) {
+    match field.rsplit_once('^') {
+        Some((name, boost)) => match boost.parse::<f32>() {
+            Ok(boost) if boost.is_finite() && boost >= 0.0 => (target(name), boost),
+            _ => (target(field), 1.0),
+        },
+        None => (target(field), 1.0),
+    }
+}
+
+/// The fields that a name of a query means: `*` is any.
 pub fn target(field: &str) -> Target {
-    let name = match field.rsplit_once('^') {
-        Some((name, boost)) if boost.parse::<f64>().is_ok() => name,
-        _ => field,
-    };
-    match name {
+    match field {
         "*" | "_all" => Target::Any,
         name if name.contains('*') => Target::Pattern(name.to_owned()),
         name => Target::Path(name.to_owned()),
@@ -119,23 +131,45 @@ fn test(target: Target, test: Test) -> Query {
 
 /// Combines clauses; trivial cases become the clause itself.
 pub fn boolean(mut query: BoolQuery) -> Query {
-    if query.minimum_should == 0 {
-        // Optional clauses only score.
-        query.should.clear();
-    }
     if query.should.is_empty() && query.minimum_should > 0 {
         return Query::None;
     }
-    match (query.should.is_empty(), query.must_not.is_empty()) {
-        (true, true) => Query::all_of(query.must),
-        (false, true) if query.must.is_empty() && query.minimum_should == 1 => {
-            Query::any_of(query.should)
-        }
-        _ => {
-            query.must.retain(|q| *q != Query::All);
-            Query::Bool(Box::new(query))
-        }
+    if query.minimum_should == 0 {
+        // Optional clauses only score; what matches nothing never does.
+        query.should.retain(|q| *q != Query::None);
     }
+    if query.must.len() > 1 {
+        // A filter that lets all through says nothing; `match_all` counts 1.
+        query.must.retain(|q| !is_idle(q));
+    }
+    match (query.must.len(), query.should.len(), query.must_not.is_empty()) {
+        (0, 0, true) => Query::All,
+        (1, 0, true) => query.must.swap_remove(0),
+        (0, _, true) if query.minimum_should == 1 => Query::any_of(query.should),
+        (0, 0, false) => Query::Bool(Box::new(query)).constant(0.0),
+        _ => Query::Bool(Box::new(query)),
+    }
+}
+
+fn is_idle(query: &Query) -> bool {
+    let Query::Scored(scored) = query else { return false };
+    let idle = scored.scoring == Scoring::Constant(0.0) && scored.name.is_none();
+    idle && scored.query == Query::All
+}
+
+/// So many of the clauses as are needed.
+pub fn combined(each: Vec<Query>, needed: &Needed) -> Result<Query, QueryError> {
+    if each.is_empty() {
+        return Ok(Query::None);
+    }
+    Ok(match needed {
+        Needed::All => boolean(BoolQuery { must: each, ..BoolQuery::default() }),
+        Needed::Any => Query::any_of(each),
+        Needed::Spec(spec) => {
+            let minimum_should = minimum(spec, each.len())?.max(1);
+            boolean(BoolQuery { should: each, minimum_should, ..BoolQuery::default() })
+        }
+    })
 }
 
 /// The text of a literal, as a client would write it.
@@ -170,7 +204,7 @@ fn or_number(target: Target, text: &str, words: Test) -> Query {
     match odd_number(text) {
         Some(value) => {
             let number = Test::Term(TermTest { value, fold: false });
-            Query::any_of(vec![test(target.clone(), words), test(target, number)])
+            Query::best_of(vec![test(target.clone(), words), test(target, number)], 0.0)
         }
         None => test(target, words),
     }
@@ -203,6 +237,12 @@ impl Clauses<'_> {
         if special(&target).is_some() {
             return self.value(target, Literal::Text(text.to_owned()), false);
         }
+        if Addresses::of_term(text.trim()).is_some() && text.contains('/') {
+            let value = Literal::Text(text.trim().to_owned());
+            let network = test(target.clone(), Test::Term(TermTest { value, fold: false }));
+            let words = Test::Phrase { tokens: folded(text), prefix: false, slop: 0 };
+            return Ok(Query::best_of(vec![test(target, words), network], 0.0));
+        }
         let words: Vec<Vec<String>> =
             text.split_whitespace().map(folded).filter(|w| !w.is_empty()).collect();
         self.budget.spend(words.len())?;
@@ -215,6 +255,75 @@ impl Clauses<'_> {
             Needed::Spec(spec) => minimum(spec, words.len())?.max(1),
         };
         Ok(or_number(target, text, Test::Words { words, minimum }))
+    }
+
+    /// The words of `text`, each as near as the edits say. Of the last one the beginning is
+    /// enough when `prefix`.
+    pub fn loose_words(
+        &mut self,
+        target: Target,
+        text: &str,
+        needed: &Needed,
+        (edits, prefix): (Option<&Edits>, bool),
+    ) -> Result<Query, QueryError> {
+        if special(&target).is_some() || edits.is_none() && !prefix {
+            return self.words(target, text, needed);
+        }
+        let words: Vec<Vec<String>> =
+            text.split_whitespace().map(folded).filter(|w| !w.is_empty()).collect();
+        self.budget.spend(1 + words.len())?;
+        let count = words.len();
+        let each = words.into_iter().enumerate().map(|(at, mut word)| {
+            if prefix && at + 1 == count {
+                return Test::Phrase { tokens: word, prefix: true, slop: 0 };
+            }
+            let near = edits.filter(|_| word.len() == 1).and_then(|e| e.of(&word[0]));
+            match near {
+                Some((edits, how)) => Test::Fuzzy(FuzzyTest {
+                    text: word.swap_remove(0),
+                    edits,
+                    prefix: how.prefix,
+                    transpositions: how.transpositions,
+                    token: true,
+                }),
+                None => Test::Words { words: vec![word], minimum: 1 },
+            }
+        });
+        let each: Vec<Query> = each.map(|one| test(target.clone(), one)).collect();
+        combined(each, needed)
+    }
+
+    /// Nearly equal to a value.
+    pub fn fuzzy(
+        &mut self,
+        target: Target,
+        text: &str,
+        edits: &Edits,
+    ) -> Result<Query, QueryError> {
+        self.budget.spend(1)?;
+        if special(&target).is_some() {
+            return match self.mismatch {
+                Mismatch::NoMatch => Ok(Query::None),
+                Mismatch::Fail => Err(QueryError::illegal(format!(
+                    "Can only use fuzzy queries on keyword and text fields - not on [{}]",
+                    name(&target)
+                ))),
+            };
+        }
+        let value = || Literal::Text(text.to_owned());
+        Ok(match edits.of(text) {
+            None => test(target, Test::Term(TermTest { value: value(), fold: false })),
+            Some((most, edits)) => test(
+                target,
+                Test::Fuzzy(FuzzyTest {
+                    text: text.to_owned(),
+                    edits: most,
+                    prefix: edits.prefix,
+                    transpositions: edits.transpositions,
+                    token: false,
+                }),
+            ),
+        })
     }
 
     /// The tokens of `text` one after the other; `prefix`: the last needs only begin so.
@@ -265,6 +374,18 @@ impl Clauses<'_> {
         self.budget.spend(values.len().max(1))?;
         if values.is_empty() {
             return Ok(Query::None);
+        }
+        // Networks are terms of their own.
+        let is_network =
+            |v: &Literal| matches!(v, Literal::Text(t) if Addresses::of_term(t).is_some());
+        if special(&target).is_none() && values.iter().any(is_network) {
+            let (networks, rest): (Vec<_>, Vec<_>) = values.into_iter().partition(is_network);
+            let term = |value| test(target.clone(), Test::Term(TermTest { value, fold: false }));
+            let mut each: Vec<Query> = networks.into_iter().map(term).collect();
+            if !rest.is_empty() {
+                each.push(test(target.clone(), Test::Terms(rest)));
+            }
+            return Ok(Query::any_of(each).constant(1.0));
         }
         Ok(match special(&target) {
             Some(Special::Index) => Query::Index(values.iter().map(text_of).collect()),

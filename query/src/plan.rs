@@ -109,11 +109,12 @@ impl Node {
                 let test = match f.test.kind() {
                     Kind::Terms(_) => 2,
                     Kind::Words { words, minimum } if words.len() == 1 && *minimum == 1 => 2,
-                    Kind::Exists | Kind::Range { .. } => 4,
+                    Kind::Exists | Kind::Range { .. } | Kind::Addresses(_) => 4,
                     Kind::Words { .. } => 5,
                     Kind::Phrase { .. } => 6,
                     Kind::Pattern(_) => 12,
                     Kind::Substring(_) => 14,
+                    Kind::Fuzzy(_) => 16,
                 };
                 match f.target {
                     Target::Path(_) => test,
@@ -142,14 +143,27 @@ fn plan(query: &Query, depth: usize) -> Result<Node, QueryError> {
         Query::Time(range) => Node::Time(*range),
         Query::Ids(ids) => Node::Ids(ids.clone()),
         Query::Index(patterns) => Node::Index(IndexPatterns::new(patterns)),
-        Query::Bool(b) => Node::Bool(Box::new(BoolNode {
+        Query::Scored(scored) => plan(&scored.query, depth + 1)?,
+        Query::Bool(b) => combined(BoolNode {
             must: all(&b.must)?,
-            should: all(&b.should)?,
+            // Of clauses that need not match only the score knows.
+            should: if b.minimum_should == 0 { Vec::new() } else { all(&b.should)? },
             must_not: all(&b.must_not)?,
             minimum_should: b.minimum_should,
-        })),
+        }),
         Query::Field(field) => plan_field(field)?,
     })
+}
+
+/// A combination, or the node that it comes to.
+fn combined(mut node: BoolNode) -> Node {
+    node.must.retain(|n| !matches!(n, Node::All));
+    match (node.must.len(), node.should.len(), node.must_not.len()) {
+        (0, 0, 0) if node.minimum_should == 0 => Node::All,
+        (1, 0, 0) if node.minimum_should == 0 => node.must.swap_remove(0),
+        (0, 1, 0) if node.minimum_should == 1 => node.should.swap_remove(0),
+        _ => Node::Bool(Box::new(node)),
+    }
 }
 
 fn plan_field(field: &FieldQuery) -> Result<Node, QueryError> {

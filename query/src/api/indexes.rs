@@ -303,8 +303,10 @@ pub(super) fn aim(
     if filtered {
         let seen = seen_through(api, &found)?;
         let query = std::mem::replace(&mut request.query, Query::None);
-        request.query =
-            Query::Bool(Box::new(BoolQuery { must: vec![query, seen], ..BoolQuery::default() }));
+        request.query = Query::Bool(Box::new(BoolQuery {
+            must: vec![query, seen.constant(0.0)],
+            ..BoolQuery::default()
+        }));
     }
     let all = indexes.known.names.iter().all(|name| found.contains_key(name));
     if all {

@@ -1,16 +1,57 @@
 //! What does a query look like in one short line? For explanations, profiles, and the tables of
 //! tests.
 
-use crate::ast::{Bound, FieldQuery, Literal, Query, Target, Test, TextTest};
+use crate::ast::{Bound, FieldQuery, Literal, Query, Scored, Scoring, Target, Test, TextTest};
 
-/// The query in one line.
+/// What matches.
 pub(crate) fn show(query: &Query) -> String {
+    written(query, false)
+}
+
+/// What matches, and how it counts.
+pub(crate) fn show_scored(query: &Query) -> String {
+    written(query, true)
+}
+
+fn scored(scored: &Scored) -> String {
+    let query = written(&scored.query, true);
+    let query = match &scored.scoring {
+        Scoring::Times(times) if *times == 1.0 => query,
+        Scoring::Times(times) => format!("{query}^{times}"),
+        Scoring::Constant(score) => format!("#{score}{query}"),
+        Scoring::Best(tie) if *tie == 0.0 => format!("best{query}"),
+        Scoring::Best(tie) => format!("best{query}~{tie}"),
+        Scoring::Less(negative, times) => format!("{query}^{times} if {}", written(negative, true)),
+        Scoring::Functions(functions) => format!("{query} by {functions:?}"),
+    };
+    match &scored.name {
+        Some(name) => format!("<{name}>{query}"),
+        None => query,
+    }
+}
+
+fn written(query: &Query, scores: bool) -> String {
     match query {
         Query::All => "ALL".to_owned(),
         Query::None => "NONE".to_owned(),
+        Query::Bool(b)
+            if !scores && b.must.iter().any(|q| *q.plain() == Query::All)
+                || !scores && b.minimum_should == 0 && !b.should.is_empty() =>
+        {
+            let mut b = b.as_ref().clone();
+            b.must.retain(|q| *q.plain() != Query::All);
+            if b.minimum_should == 0 {
+                b.should.clear();
+            }
+            match (b.must.as_slice(), b.should.is_empty() && b.must_not.is_empty()) {
+                ([], true) => "ALL".to_owned(),
+                ([one], true) => written(one, false),
+                _ => written(&Query::Bool(Box::new(b)), false),
+            }
+        }
         Query::Bool(b) => {
             let list = |sign: &str, queries: &[Query]| {
-                queries.iter().map(|q| format!("{sign}{}", show(q))).collect::<Vec<_>>()
+                queries.iter().map(|q| format!("{sign}{}", written(q, scores))).collect::<Vec<_>>()
             };
             let mut parts = list("+", &b.must);
             parts.extend(list("", &b.should));
@@ -25,6 +66,8 @@ pub(crate) fn show(query: &Query) -> String {
         Query::Time(range) => format!("time[{} {})", range.from, range.to),
         Query::Ids(ids) => format!("ids{ids:?}"),
         Query::Index(patterns) => format!("index{patterns:?}"),
+        Query::Scored(s) if scores => scored(s),
+        Query::Scored(s) => written(&s.query, scores),
     }
 }
 
@@ -80,6 +123,13 @@ fn show_field(field: &FieldQuery) -> String {
         Test::Wildcard(t) => format!("wildcard {}", text(t)),
         Test::Regex(t) => format!("regex {}", text(t)),
         Test::Substring(t) => format!("part {}", text(t)),
+        Test::Fuzzy(f) => {
+            let rest = match (f.prefix, f.transpositions) {
+                (0, true) => String::new(),
+                (prefix, swaps) => format!(",{prefix},{swaps}"),
+            };
+            format!("{}{}~{}{rest}", if f.token { "" } else { "fuzzy " }, f.text, f.edits)
+        }
     };
     format!("{target}:{test}")
 }

@@ -55,13 +55,23 @@ fn minimum_should_match_in_all_its_forms() {
 fn field_names_of_queries() {
     let cases = [
         ("message", path("message")),
-        ("message^2.5", path("message")),
+        ("message^2.5", path("message^2.5")),
         ("a^b", path("a^b")),
         ("*", Target::Any),
         ("kubernetes.*", Target::Pattern("kubernetes.*".to_owned())),
     ];
     for (name, want) in cases {
         assert_eq!(target(name), want, "{name}");
+    }
+    let cases = [
+        ("message^2.5", path("message"), 2.5),
+        ("a^b", path("a^b"), 1.0),
+        ("*^3", Target::Any, 3.0),
+        ("a^-1", path("a^-1"), 1.0),
+        ("a^inf", path("a^inf"), 1.0),
+    ];
+    for (name, want, boost) in cases {
+        assert_eq!(weighted(name), (want, boost), "{name}");
     }
 }
 
@@ -140,10 +150,13 @@ fn numbers_that_are_no_single_token_are_compared_as_numbers_too() {
     let term = Test::Term(TermTest { value: Literal::Float(-1.5), fold: false });
     assert_eq!(
         words,
-        Query::any_of(vec![
-            Query::field("ms", Test::Words { words: tokens, minimum: 1 }),
-            Query::field("ms", term)
-        ])
+        Query::best_of(
+            vec![
+                Query::field("ms", Test::Words { words: tokens, minimum: 1 }),
+                Query::field("ms", term)
+            ],
+            0.0
+        )
     );
 }
 
@@ -163,7 +176,14 @@ fn trivial_combinations_become_the_clause() {
     let field = || Query::field("a", Test::Exists);
     let cases = [
         (BoolQuery::default(), Query::All),
-        (BoolQuery { must: vec![field(), Query::All], ..BoolQuery::default() }, field()),
+        (
+            BoolQuery { must: vec![field(), Query::All.constant(0.0)], ..BoolQuery::default() },
+            field(),
+        ),
+        (
+            BoolQuery { must_not: vec![field()], ..BoolQuery::default() },
+            field().negate().constant(0.0),
+        ),
         (BoolQuery { should: vec![field()], minimum_should: 1, ..BoolQuery::default() }, field()),
         (BoolQuery { minimum_should: 1, ..BoolQuery::default() }, Query::None),
         (

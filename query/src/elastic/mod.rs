@@ -7,11 +7,14 @@
 mod aggs;
 mod body;
 mod collapse;
+mod compound;
+mod function;
 mod highlight;
 mod json;
 mod msearch;
 mod query;
 mod sort;
+mod strings;
 mod template;
 mod term;
 #[cfg(test)]
@@ -134,7 +137,7 @@ impl Reader {
     /// # Errors
     /// It is malformed or over a limit.
     pub fn query_string(&mut self, options: &Json) -> Result<Query, QueryError> {
-        text::query_string(self, options, 1)
+        strings::query_string(self, options, 1)
     }
 
     /// Settles what body and URL say together of sources; once, when both are read.

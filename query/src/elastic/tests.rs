@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::clause::show::show;
+use crate::clause::show::{show, show_scored};
 use crate::request::{
     FieldAndFormat, NumericType, SortBy, SortKey, SortMode, SourceFilter, TrackTotal,
 };
@@ -74,6 +74,137 @@ fn compound_queries() {
         ),
         (r#"{"ids":{"values":["x",7]}}"#, r#"ids["x", "7"]"#),
         (r#"{"ids":{"values":[]}}"#, "NONE"),
+    ]);
+}
+
+/// What matches, and how it counts.
+fn check_scored(cases: &[(&str, &str)]) {
+    for (body, want) in cases {
+        let got = parse_json(body.as_bytes()).and_then(|json| reader().query(&json));
+        let got = got.map_or_else(|error| error.reason, |query| show_scored(&query));
+        assert_eq!(got, *want, "{body}");
+    }
+}
+
+#[test]
+fn what_counts_in_the_score() {
+    check_scored(&[
+        (r#"{"match_all":{"boost":1.5,"_name":"all"}}"#, "<all>ALL^1.5"),
+        (
+            r#"{"bool":{"must":{"match":{"a":"x"}},"filter":[{"term":{"b":1}},{"match_all":{}}]}}"#,
+            "(+a:x +#0b:=1)",
+        ),
+        (
+            r#"{"bool":{"must":[{"match_all":{}},{"term":{"b":1}}],"should":{"match":{"a":{"query":"x","boost":2}}},"boost":"3"}}"#,
+            "(+ALL +b:=1 a:x^2)~0^3",
+        ),
+        (r#"{"bool":{"filter":{"term":{"a":1}}}}"#, "#0a:=1"),
+        (r#"{"bool":{"must_not":{"term":{"a":1}}}}"#, "#0(-a:=1)"),
+        (
+            r#"{"bool":{"filter":{"bool":{"must":[{"term":{"a":{"value":1,"_name":"one"}}},{"term":{"b":2}}]}}}}"#,
+            "#0(+<one>a:=1 +b:=2)",
+        ),
+        (r#"{"constant_score":{"filter":{"match":{"a":"x"}},"boost":2}}"#, "#1a:x^2"),
+        (
+            r#"{"dis_max":{"queries":[{"term":{"a":1}},{"term":{"b":2}}],"tie_breaker":0.5}}"#,
+            "best(a:=1 b:=2)~0.5",
+        ),
+        (
+            r#"{"boosting":{"positive":{"match":{"a":"x"}},"negative":{"term":{"b":2}},"negative_boost":0.2}}"#,
+            "a:x^0.2 if b:=2",
+        ),
+        (
+            r#"{"multi_match":{"query":"x","fields":["a^2","b"],"tie_breaker":0.25}}"#,
+            "best(a:x^2 b:x)~0.25",
+        ),
+        (
+            r#"{"multi_match":{"query":"x","fields":["a^2","b"],"type":"most_fields"}}"#,
+            "(a:x^2 b:x)",
+        ),
+        (
+            r#"{"query_string":{"query":"x^3 AND b:(y z)^0.5","fields":["a^2","c"]}}"#,
+            "(+best(a:x^2 c:x)^3 +(b:y b:z)^0.5)",
+        ),
+        (r#"{"terms":{"a":["x"],"boost":2,"_name":"t"}}"#, "<t>#1a:in['x']^2"),
+        (
+            r#"{"pinned":{"ids":["7"],"organic":{"match_all":{}}}}"#,
+            "best(ALL #170141200000000000000000000000000000000ids[\"7\"])",
+        ),
+    ]);
+}
+
+#[test]
+fn queries_that_are_lowered_to_others() {
+    check(&[
+        (r#"{"fuzzy":{"a":"Errror"}}"#, "a:fuzzy Errror~2"),
+        (
+            r#"{"fuzzy":{"a":{"value":"x","fuzziness":"1","prefix_length":1,"transpositions":false,"max_expansions":5}}}"#,
+            "a:fuzzy x~1,1,false",
+        ),
+        (r#"{"fuzzy":{"a":{"value":"ab","fuzziness":"AUTO"}}}"#, "a:='ab'"),
+        (
+            r#"{"match":{"m":{"query":"Eror at 10.0.0.1","fuzziness":"AUTO","operator":"and"}}}"#,
+            "(+m:eror~1 +m:at +m:10_0_0_1)",
+        ),
+        (r#"{"match_bool_prefix":{"m":"quick brown f"}}"#, "(m:quick m:brown m:\"f*\")"),
+        (
+            r#"{"match_bool_prefix":{"m":{"query":"quick f","operator":"and"}}}"#,
+            "(+m:quick +m:\"f*\")",
+        ),
+        (
+            r#"{"multi_match":{"query":"a b","fields":["x","y"],"type":"bool_prefix"}}"#,
+            "((x:a x:\"b*\") (y:a y:\"b*\"))",
+        ),
+        (
+            r#"{"multi_match":{"query":"a b c","fields":["x","y"],"type":"cross_fields","minimum_should_match":2}}"#,
+            "((x:a y:a) (x:b y:b) (x:c y:c))~2",
+        ),
+        (
+            r#"{"combined_fields":{"query":"a b","fields":["x","y^2"],"operator":"and"}}"#,
+            "(+(x:a y:a) +(x:b y:b))",
+        ),
+        (r#"{"terms_set":{"a":{"terms":["x","y"],"minimum_should_match":1}}}"#, "(a:='x' a:='y')"),
+        (
+            r#"{"terms_set":{"a":{"terms":["x","y"],"minimum_should_match_field":"n"}}}"#,
+            "((+n:[* =1] +(a:='x' a:='y')) (+n:[=2 =2] +(a:='x' a:='y')~2))",
+        ),
+        (
+            r#"{"terms_set":{"a":{"terms":["x","y"],"minimum_should_match_script":{"source":"Math.min(params.num_terms, doc['n'].value)"}}}}"#,
+            "((+n:[* =1] +(a:='x' a:='y')) (+n:[=2 *] +(a:='x' a:='y')~2))",
+        ),
+        (
+            r#"{"terms_set":{"a":{"terms":["x","y"],"minimum_should_match_script":{"source":"params.num_terms"}}}}"#,
+            "(a:='x' a:='y')~2",
+        ),
+        (r#"{"term":{"ip":"10.0.0.0/8"}}"#, "ip:='10.0.0.0/8'"),
+        (r#"{"terms":{"ip":["10.0.0.0/8","a"]}}"#, "(ip:='10.0.0.0/8' ip:in['a'])"),
+        (r#"{"match":{"ip":"10.0.0.0/8"}}"#, "(ip:\"10 0 0 0 8\" ip:='10.0.0.0/8')"),
+        (r#"{"query_string":{"query":"ip:10.0.0.0/8"}}"#, "(ip:\"10 0 0 0 8\" ip:='10.0.0.0/8')"),
+        (
+            r#"{"regexp":{"a":{"value":"x<1-5>~\"<\"&[~]","flags":"INTERVAL|EMPTY"}}}"#,
+            "a:regex x<1-5>\\~\"<\"\\&[~]",
+        ),
+        (r#"{"regexp":{"a":{"value":"x<","flags":"NONE"}}}"#, "a:regex x\\<"),
+        (
+            r#"{"query_string":{"query":"a b","type":"phrase_prefix","fields":["m"]}}"#,
+            "(m:\"a*\" m:\"b*\")",
+        ),
+        (
+            r#"{"query_string":{"query":"\"a b\" c","quote_field_suffix":".keyword","fields":["m"]}}"#,
+            "(m.keyword:\"a b\" m:c)",
+        ),
+        (
+            r#"{"query_string":{"query":"erorr~ a~0 quick~1","fields":["m"],"fuzziness":1}}"#,
+            "(m:erorr~1 m:a m:quick~1)",
+        ),
+        (
+            r#"{"simple_query_string":{"query":"erorr~1 \"a b\"~2","fields":["m"]}}"#,
+            "(m:erorr~1 m:\"a b\"~2)",
+        ),
+        (
+            r#"{"simple_query_string":{"query":"a + b | c*","fields":["m"],"flags":"OR"}}"#,
+            "(m:a&b m:c)",
+        ),
     ]);
 }
 
@@ -146,7 +277,7 @@ fn full_text_queries() {
         (r#"{"match":{"m":"10.0.0.1 --"}}"#, "m:10_0_0_1"),
         (r#"{"match":{"m":"--"}}"#, "NONE"),
         (r#"{"match":{"m":{"query":"--","zero_terms_query":"all"}}}"#, "ALL"),
-        (r#"{"match":{"m":{"query":"a","fuzziness":0,"analyzer":"x"}}}"#, "m:a"),
+        (r#"{"match":{"m":{"query":"a","fuzziness":0,"analyzer":"standard"}}}"#, "m:a"),
         (r#"{"match_phrase":{"m":"Connection refused"}}"#, "m:\"connection refused\""),
         (r#"{"match_phrase":{"m":{"query":"a b","slop":"2"}}}"#, "m:\"a b\"~2"),
         (r#"{"match_phrase_prefix":{"m":{"query":"a b","max_expansions":5}}}"#, "m:\"a b*\""),
@@ -197,8 +328,63 @@ fn full_text_queries() {
 fn query_errors_name_the_query_and_the_key() {
     check(&[
         (r#"{"foo":{}}"#, "unknown query [foo]"),
-        (r#"{"nested":{"path":"a"}}"#, "unknown query [nested]"),
-        (r#"{"fuzzy":{"a":"b"}}"#, "unknown query [fuzzy]"),
+        (r#"{"mach":{}}"#, "unknown query [mach] did you mean [match]?"),
+        (
+            r#"{"match_phras":{}}"#,
+            "unknown query [match_phras] did you mean any of [match_phrase, \
+             match_phrase_prefix, match_all, match_none]?",
+        ),
+        (
+            r#"{"nested":{"path":"a"}}"#,
+            "[nested] query is not supported for logs: arrays of objects are not kept apart, ask \
+             for their fields by `a.b`",
+        ),
+        (
+            r#"{"geo_distance":{"distance":"1km"}}"#,
+            "[geo_distance] query is not supported for logs: there are no fields of places or \
+             shapes",
+        ),
+        (
+            r#"{"match":{"a":{"query":"x","analyzer":"english"}}}"#,
+            "[match] analyzer [english] not found: there is only [standard]",
+        ),
+        (
+            r#"{"match":{"a":{"query":"x","boost":-1}}}"#,
+            "negative [boost] are not allowed in [match], use a value between 0 and 1 to deboost",
+        ),
+        (
+            r#"{"fuzzy":{"a":{"value":"x","fuzziness":3}}}"#,
+            "Valid edit distances are [0, 1, 2] but was [3]",
+        ),
+        (
+            r#"{"multi_match":{"query":"x","type":"phrase","fuzziness":1}}"#,
+            "Fuzziness not allowed for type [phrase]",
+        ),
+        (
+            r#"{"boosting":{"positive":{"match_all":{}},"negative":{"match_all":{}}}}"#,
+            "[boosting] query requires 'negative_boost' to be set to be a positive value'",
+        ),
+        (
+            r#"{"function_score":{"script_score":{"script":"1"}}}"#,
+            "[function_score] query: [script_score] is not supported in this version",
+        ),
+        (r#"{"regexp":{"a":{"value":"x","flags":"SOME"}}}"#, "Unknown regexp flag [SOME]"),
+        (
+            r#"{"simple_query_string":{"query":"x","flags":"SOME"}}"#,
+            "Unknown simple_query_string flag [SOME]",
+        ),
+        (
+            r#"{"query_string":{"query":"*a","allow_leading_wildcard":false}}"#,
+            "Failed to parse query [*a]: '*' or '?' not allowed as first character in WildcardQuery",
+        ),
+        (
+            r#"{"terms_set":{"a":{"terms":["x"]}}}"#,
+            "No minimum should match has been specified for terms set query",
+        ),
+        (
+            r#"{"range":{"a":{"gte":1,"relation":"disjoint"}}}"#,
+            "cannot read [relation] [disjoint]: expected `INTERSECTS`, `CONTAINS` or `WITHIN`",
+        ),
         (r#"{}"#, "query malformed, empty clause found"),
         (r#"[]"#, "[_na] query malformed, must start with start_object, got an array"),
         (
@@ -221,8 +407,8 @@ fn query_errors_name_the_query_and_the_key() {
         ),
         (r#"{"match":{"a":{"query":"x","fuzzy":1}}}"#, "[match] query does not support [fuzzy]"),
         (
-            r#"{"match":{"a":{"query":"x","fuzziness":"AUTO"}}}"#,
-            "[match] query: [fuzziness] is not supported in this version",
+            r#"{"match":{"a":{"query":"x","fuzziness":"much"}}}"#,
+            "cannot read [fuzziness] [much]: give `AUTO`, `AUTO:3,6`, `0`, `1` or `2`",
         ),
         (r#"{"match":{"a":["x"]}}"#, "[match] query: expected text as [query], got an array"),
         (r#"{"match":{"a":{}}}"#, "No text specified for text query: [match] needs [query]"),
@@ -427,7 +613,7 @@ fn top_level_keys() {
     let got = search(&body).unwrap();
     assert_eq!(got.request.size, 500);
     assert_eq!(got.request.sort, vec![key(SortBy::Time, true)]);
-    assert_eq!(got.request.query, Query::All);
+    assert_eq!(*got.request.query.plain(), Query::All);
     assert_eq!(got.request.track_total, TrackTotal::None);
     assert_eq!(got.request.timeout_ms, Some(30_000));
     assert_eq!(got.request.source, SourceFilter { off: true, ..SourceFilter::default() });

@@ -1,14 +1,16 @@
-//! Which words? The full text queries: the match family and the query strings.
+//! Which words? The match family.
 
 use serde_json::Value as Json;
 
 use super::json::{bad, boolean, integer, kind, scalar, strings};
-use super::query::{object, one_field, unknown, unsupported};
-use super::{Reader, path};
+use super::query::{object, one_field, unknown};
+use super::{Reader, compound, path, term};
 use crate::ast::{Query, Target};
-use crate::clause::{Clauses, Mismatch, Needed, target};
+use crate::clause::{Clauses, Edits, Mismatch, Needed, combined, weighted};
 use crate::error::QueryError;
-use crate::syntax::{self, Operator, Options};
+use crate::syntax::Operator;
+
+pub(super) use super::strings::{query_string, simple_query_string};
 
 /// Whether the last word of a phrase is only the beginning of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +28,12 @@ struct TextOptions {
     zero_terms: ZeroTerms,
     slop: u32,
     lenient: bool,
-    fields: Vec<Target>,
+    fields: Vec<(Target, f32)>,
     kind: Option<String>,
+    edits: Option<Edits>,
+    prefix_length: usize,
+    transpositions: Option<bool>,
+    tie: Option<f32>,
 }
 
 /// What text without words matches.
@@ -38,7 +44,7 @@ enum ZeroTerms {
     All,
 }
 
-fn operator(key: &str, value: &Json) -> Result<Operator, QueryError> {
+pub(super) fn operator(key: &str, value: &Json) -> Result<Operator, QueryError> {
     match value.as_str().map(str::to_ascii_lowercase).as_deref() {
         Some("or") => Ok(Operator::Or),
         Some("and") => Ok(Operator::And),
@@ -46,18 +52,30 @@ fn operator(key: &str, value: &Json) -> Result<Operator, QueryError> {
     }
 }
 
-fn flag(key: &str, value: &Json) -> Result<bool, QueryError> {
+pub(super) fn flag(key: &str, value: &Json) -> Result<bool, QueryError> {
     boolean(value).ok_or_else(|| bad(key, value, "true or false"))
 }
 
-fn slop(key: &str, value: &Json) -> Result<u32, QueryError> {
+pub(super) fn slop(key: &str, value: &Json) -> Result<u32, QueryError> {
     integer(value)
         .and_then(|n| u32::try_from(n).ok())
         .ok_or_else(|| bad(key, value, "a whole number, 0 or more"))
 }
 
-fn fields(value: &Json) -> Result<Vec<Target>, QueryError> {
-    Ok(strings("fields", value)?.iter().map(|f| target(f)).collect())
+pub(super) fn fields(value: &Json) -> Result<Vec<(Target, f32)>, QueryError> {
+    Ok(strings("fields", value)?.iter().map(|f| weighted(f)).collect())
+}
+
+/// There is one way to cut words: another analyzer would find something else.
+pub(super) fn analyzer(query: &str, value: &Json) -> Result<(), QueryError> {
+    match value {
+        Json::Null => Ok(()),
+        Json::String(name) if matches!(name.as_str(), "standard" | "default" | "") => Ok(()),
+        other => Err(QueryError::illegal(format!(
+            "[{query}] analyzer [{}] not found: there is only [standard]",
+            scalar(other).unwrap_or_else(|| kind(other).to_owned())
+        ))),
+    }
 }
 
 impl TextOptions {
@@ -66,14 +84,15 @@ impl TextOptions {
         match key {
             "query" => self.text = text(query, value)?,
             "zero_terms_query" => {
-                self.zero_terms = match value.as_str() {
+                let name = value.as_str().map(str::to_ascii_lowercase);
+                self.zero_terms = match name.as_deref() {
                     Some("none") => ZeroTerms::None,
                     Some("all") => ZeroTerms::All,
                     _ => return Err(bad(key, value, "`none` or `all`")),
                 };
             }
-            // They choose how words are cut or scored; there is one way here.
-            "analyzer" | "boost" | "_name" => {}
+            "analyzer" => analyzer(query, value)?,
+            "boost" | "_name" => {}
             _ => return Ok(false),
         }
         Ok(true)
@@ -85,17 +104,13 @@ impl TextOptions {
             "operator" => self.operator = Some(operator(key, value)?),
             "minimum_should_match" => self.minimum = scalar(value),
             "lenient" => self.lenient = flag(key, value)?,
-            "fuzziness" => {
-                if !value.is_null() && scalar(value).as_deref() != Some("0") {
-                    return Err(unsupported(query, key));
-                }
-            }
-            "prefix_length"
-            | "max_expansions"
-            | "fuzzy_transpositions"
-            | "fuzzy_rewrite"
-            | "cutoff_frequency"
-            | "auto_generate_synonyms_phrase_query" => {}
+            "fuzziness" if value.is_null() => {}
+            "fuzziness" => self.edits = Some(term::fuzziness(value)?),
+            "prefix_length" => self.prefix_length = term::count(key, value)?,
+            "fuzzy_transpositions" => self.transpositions = Some(flag(key, value)?),
+            // How much work Lucene may do.
+            "max_expansions" => drop(term::count(key, value)?),
+            "fuzzy_rewrite" | "cutoff_frequency" | "auto_generate_synonyms_phrase_query" => {}
             _ => return Err(unknown(query, key)),
         }
         Ok(())
@@ -109,6 +124,11 @@ impl TextOptions {
         }
     }
 
+    fn edits(&self) -> Option<Edits> {
+        let edits = self.edits.clone()?;
+        Some(edits.with(self.prefix_length, self.transpositions.unwrap_or(true)))
+    }
+
     fn mismatch(&self) -> Mismatch {
         if self.lenient { Mismatch::NoMatch } else { Mismatch::Fail }
     }
@@ -119,7 +139,7 @@ impl TextOptions {
     }
 }
 
-fn text(query: &str, value: &Json) -> Result<Option<String>, QueryError> {
+pub(super) fn text(query: &str, value: &Json) -> Result<Option<String>, QueryError> {
     match value {
         Json::Object(_) | Json::Array(_) => Err(QueryError::parsing(format!(
             "[{query}] query: expected text as [query], got {}",
@@ -133,36 +153,51 @@ fn no_text(query: &str) -> QueryError {
     QueryError::parsing(format!("No text specified for text query: [{query}] needs [query]"))
 }
 
-/// Makes one clause per field; one that matches is enough.
+/// Makes one clause per field, each with its boost.
 fn each_field(
     reader: &mut Reader,
     options: &TextOptions,
     make: impl Fn(&mut Clauses<'_>, Target) -> Result<Query, QueryError>,
-) -> Result<Query, QueryError> {
+) -> Result<Vec<Query>, QueryError> {
     let dates = reader.dates.clone();
     let mut clauses = reader.clauses(&dates, options.mismatch());
-    let each: Result<Vec<_>, _> =
-        options.fields.iter().map(|f| make(&mut clauses, f.clone())).collect();
-    each.map(Query::any_of)
+    let each = options
+        .fields
+        .iter()
+        .map(|(field, boost)| make(&mut clauses, field.clone()).map(|query| query.times(*boost)));
+    each.collect()
 }
 
 pub(super) fn match_query(reader: &mut Reader, body: &Json) -> Result<Query, QueryError> {
-    let (field, value) = one_field("match", body)?;
-    let mut options = TextOptions { fields: vec![path(field)], ..TextOptions::default() };
+    words_query(reader, body, "match")
+}
+
+pub(super) fn match_bool_prefix(reader: &mut Reader, body: &Json) -> Result<Query, QueryError> {
+    words_query(reader, body, "match_bool_prefix")
+}
+
+fn words_query(reader: &mut Reader, body: &Json, name: &str) -> Result<Query, QueryError> {
+    let prefix = name == "match_bool_prefix";
+    let (field, value) = one_field(name, body)?;
+    let mut options = TextOptions { fields: vec![(path(field), 1.0)], ..TextOptions::default() };
     match value {
         Json::Object(map) => {
             for (key, value) in map {
-                if !options.take("match", key, value)? {
-                    options.take_match("match", key, value)?;
+                if prefix && matches!(key.as_str(), "zero_terms_query" | "lenient") {
+                    return Err(unknown(name, key));
+                }
+                if !options.take(name, key, value)? {
+                    options.take_match(name, key, value)?;
                 }
             }
         }
-        value => options.text = text("match", value)?,
+        value => options.text = text(name, value)?,
     }
-    let text = options.text.clone().ok_or_else(|| no_text("match"))?;
-    let needed = options.needed();
-    let query = each_field(reader, &options, |c, f| c.words(f, &text, &needed))?;
-    Ok(options.zero(&text, query))
+    let text = options.text.clone().ok_or_else(|| no_text(name))?;
+    let (needed, edits) = (options.needed(), options.edits());
+    let how = (edits.as_ref(), prefix);
+    let each = each_field(reader, &options, |c, f| c.loose_words(f, &text, &needed, how))?;
+    Ok(options.zero(&text, Query::any_of(each)))
 }
 
 pub(super) fn match_phrase(
@@ -173,13 +208,13 @@ pub(super) fn match_phrase(
     let prefix = prefixed == Prefixed::Last;
     let name = if prefix { "match_phrase_prefix" } else { "match_phrase" };
     let (field, value) = one_field(name, body)?;
-    let mut options = TextOptions { fields: vec![path(field)], ..TextOptions::default() };
+    let mut options = TextOptions { fields: vec![(path(field), 1.0)], ..TextOptions::default() };
     match value {
         Json::Object(map) => {
             for (key, value) in map {
                 match key.as_str() {
                     "slop" => options.slop = slop(key, value)?,
-                    "max_expansions" if prefix => {}
+                    "max_expansions" if prefix => drop(term::count(key, value)?),
                     _ if options.take(name, key, value)? => {}
                     _ => return Err(unknown(name, key)),
                 }
@@ -189,8 +224,8 @@ pub(super) fn match_phrase(
     }
     let text = options.text.clone().ok_or_else(|| no_text(name))?;
     let how = (options.slop, prefix);
-    let query = each_field(reader, &options, |c, f| c.phrase(f, &text, how))?;
-    Ok(options.zero(&text, query))
+    let each = each_field(reader, &options, |c, f| c.phrase(f, &text, how))?;
+    Ok(options.zero(&text, Query::any_of(each)))
 }
 
 pub(super) fn multi_match(reader: &mut Reader, body: &Json) -> Result<Query, QueryError> {
@@ -199,36 +234,43 @@ pub(super) fn multi_match(reader: &mut Reader, body: &Json) -> Result<Query, Que
     for (key, value) in object(name, body)? {
         match key.as_str() {
             "fields" => options.fields = fields(value)?,
-            "type" => options.kind = scalar(value),
+            "type" => options.kind = scalar(value).map(|kind| kind.to_ascii_lowercase()),
             "slop" => options.slop = slop(key, value)?,
-            "tie_breaker" => {}
+            "tie_breaker" if value.is_null() => {}
+            "tie_breaker" => options.tie = Some(compound::tie_breaker(value)?),
             _ if options.take(name, key, value)? => {}
             _ => options.take_match(name, key, value)?,
         }
     }
     if options.fields.is_empty() {
-        options.fields.push(Target::Any);
+        options.fields.push((Target::Any, 1.0));
     }
     let text = options.text.clone().ok_or_else(|| no_text(name))?;
-    let needed = options.needed();
+    let (needed, edits) = (options.needed(), options.edits());
     let slop = options.slop;
-    let query = match options.kind.as_deref() {
-        None | Some("best_fields" | "most_fields") => {
-            each_field(reader, &options, |c, f| c.words(f, &text, &needed))?
+    let kind = options.kind.clone();
+    let loose = |reader: &mut Reader, prefix: bool| {
+        let how = (edits.as_ref(), prefix);
+        each_field(reader, &options, |c, f| c.loose_words(f, &text, &needed, how))
+    };
+    let tie = options.tie.unwrap_or(0.0);
+    let query = match kind.as_deref() {
+        None | Some("best_fields") => Query::best_of(loose(reader, false)?, tie),
+        Some("most_fields") => sum_or_best(loose(reader, false)?, options.tie),
+        Some("bool_prefix") => sum_or_best(loose(reader, true)?, options.tie),
+        Some("cross_fields") if edits.is_some() => {
+            return Err(QueryError::illegal("Fuzziness not allowed for type [cross_fields]"));
         }
-        Some("cross_fields") if needed == Needed::All => {
-            // Each word in one of the fields.
-            let each = text
-                .split_whitespace()
-                .map(|word| each_field(reader, &options, |c, f| c.words(f, word, &Needed::All)));
-            Query::all_of(each.collect::<Result<_, _>>()?)
+        Some("cross_fields") => across(reader, &options, &needed)?,
+        Some(kind @ ("phrase" | "phrase_prefix")) => {
+            if edits.is_some() {
+                return Err(QueryError::illegal(format!(
+                    "Fuzziness not allowed for type [{kind}]"
+                )));
+            }
+            let how = (slop, kind == "phrase_prefix");
+            Query::best_of(each_field(reader, &options, |c, f| c.phrase(f, &text, how))?, tie)
         }
-        Some("cross_fields") => each_field(reader, &options, |c, f| c.words(f, &text, &needed))?,
-        Some("phrase") => each_field(reader, &options, |c, f| c.phrase(f, &text, (slop, false)))?,
-        Some("phrase_prefix") => {
-            each_field(reader, &options, |c, f| c.phrase(f, &text, (slop, true)))?
-        }
-        Some("bool_prefix") => return Err(unsupported(name, "type: bool_prefix")),
         Some(other) => {
             return Err(QueryError::parsing(format!(
                 "failed to parse [{name}] query type [{other}]. unknown type."
@@ -238,128 +280,52 @@ pub(super) fn multi_match(reader: &mut Reader, body: &Json) -> Result<Query, Que
     Ok(options.zero(&text, query))
 }
 
-/// Options of both query strings that change nothing here.
-fn harmless(key: &str) -> bool {
-    matches!(
-        key,
-        "analyze_wildcard"
-            | "analyzer"
-            | "quote_analyzer"
-            | "boost"
-            | "_name"
-            | "tie_breaker"
-            | "rewrite"
-            | "enable_position_increments"
-            | "auto_generate_synonyms_phrase_query"
-            | "fuzzy_max_expansions"
-            | "fuzzy_prefix_length"
-            | "fuzzy_transpositions"
-            | "fuzzy_rewrite"
-            | "fuzziness"
-            | "max_determinized_states"
-            | "allow_leading_wildcard"
-    )
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_ascii_punctuation() {
-            out.push('\\');
-        }
-        out.push(c);
+/// The fields add up, unless the request says how much the lesser count.
+fn sum_or_best(each: Vec<Query>, tie: Option<f32>) -> Query {
+    match tie {
+        None => Query::any_of(each),
+        Some(tie) => Query::best_of(each, tie),
     }
-    out
 }
 
-pub(super) fn query_string(
+/// Each word in one of the fields.
+fn across(
     reader: &mut Reader,
-    body: &Json,
-    depth: usize,
+    options: &TextOptions,
+    needed: &Needed,
 ) -> Result<Query, QueryError> {
-    let name = "query_string";
-    let mut options = Options::lucene();
-    let mut query = None;
-    let mut mismatch = Mismatch::Fail;
-    let mut zone = None;
-    let mut escape = false;
+    let text = options.text.as_deref().unwrap_or_default();
+    let mut words = Vec::new();
+    for word in text.split_whitespace() {
+        if model::token::spans(word).next().is_some() {
+            let each = each_field(reader, options, |c, f| c.words(f, word, &Needed::All))?;
+            words.push(Query::best_of(each, options.tie.unwrap_or(0.0)));
+        }
+    }
+    combined(words, needed)
+}
+
+pub(super) fn combined_fields(reader: &mut Reader, body: &Json) -> Result<Query, QueryError> {
+    let name = "combined_fields";
+    let mut options = TextOptions::default();
     for (key, value) in object(name, body)? {
         match key.as_str() {
-            "query" => query = text(name, value)?,
-            "default_field" if !value.is_null() => {
-                let field = value.as_str().ok_or_else(|| bad(key, value, "a string"))?;
-                options.fields = vec![target(field)];
+            "fields" => options.fields = fields(value)?,
+            "operator" | "minimum_should_match" | "auto_generate_synonyms_phrase_query" => {
+                options.take_match(name, key, value)?;
             }
-            "fields" => {
-                let fields = fields(value)?;
-                if !fields.is_empty() {
-                    options.fields = fields;
-                }
-            }
-            "default_operator" => options.default_operator = operator(key, value)?,
-            "lenient" if flag(key, value)? => mismatch = Mismatch::NoMatch,
-            "phrase_slop" => options.phrase_slop = slop(key, value)?,
-            "minimum_should_match" => options.minimum_should = scalar(value),
-            "time_zone" => zone = value.as_str(),
-            "escape" => escape = flag(key, value)?,
-            "type" => match value.as_str() {
-                Some("best_fields" | "most_fields" | "cross_fields" | "phrase") => {}
-                _ => return Err(unsupported(name, "type")),
-            },
-            "lenient" | "default_field" => {}
-            key if harmless(key) => {}
+            _ if key != "analyzer" && options.take(name, key, value)? => {}
             _ => return Err(unknown(name, key)),
         }
     }
-    let query = query
-        .ok_or_else(|| QueryError::parsing("[query_string] must be provided with a [query]"))?;
-    let query = if escape { escaped(&query) } else { query };
-    let dates = reader.dates.clone().with(None, zone)?;
-    let mut clauses = reader.clauses(&dates, mismatch);
-    syntax::parse(&query, &options, &mut clauses, depth).map_err(|e| named(e, &query))
-}
-
-pub(super) fn simple_query_string(
-    reader: &mut Reader,
-    body: &Json,
-    depth: usize,
-) -> Result<Query, QueryError> {
-    let name = "simple_query_string";
-    let mut options = Options::lucene();
-    let mut query = None;
-    for (key, value) in object(name, body)? {
-        match key.as_str() {
-            "query" => query = text(name, value)?,
-            "fields" => {
-                let fields = fields(value)?;
-                if !fields.is_empty() {
-                    options.fields = fields;
-                }
-            }
-            "default_operator" => options.default_operator = operator(key, value)?,
-            "minimum_should_match" => options.minimum_should = scalar(value),
-            "flags" => match scalar(value).as_deref() {
-                Some("ALL" | "-1") => {}
-                _ => return Err(unsupported(name, key)),
-            },
-            "lenient" | "quote_field_suffix" if super::json::is_nothing(value) => {}
-            "lenient" if flag(key, value)? => {}
-            key if harmless(key) => {}
-            "quote_field_suffix" => return Err(unsupported(name, key)),
-            _ => return Err(unknown(name, key)),
-        }
+    if options.fields.is_empty() {
+        return Err(QueryError::illegal("[combined_fields] requires at least one field"));
     }
-    let query = query.ok_or_else(|| {
-        QueryError::parsing("[simple_query_string] query text missing: [query] is required")
-    })?;
-    let dates = reader.dates.clone();
-    let mut clauses = reader.clauses(&dates, Mismatch::NoMatch);
-    syntax::parse_simple(&query, &options, &mut clauses, depth).map_err(|e| named(e, &query))
-}
-
-/// The error with the query string that it is about.
-fn named(mut error: QueryError, query: &str) -> QueryError {
-    let shown: String = query.chars().take(200).collect();
-    error.reason = format!("Failed to parse query [{shown}]: {}", error.reason);
-    error
+    if options.fields.iter().any(|(_, boost)| *boost < 1.0) {
+        return Err(QueryError::illegal("[combined_fields] requires field boosts to be >= 1.0"));
+    }
+    let text = options.text.clone().ok_or_else(|| no_text(name))?;
+    let needed = options.needed();
+    let query = across(reader, &options, &needed)?;
+    Ok(options.zero(&text, query))
 }

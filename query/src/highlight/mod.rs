@@ -241,6 +241,7 @@ fn leaves(query: &Query) -> Result<Vec<Leaf>, QueryError> {
     while let Some(query) = open.pop() {
         match query {
             Query::Bool(b) => open.extend(b.must.iter().chain(&b.should).rev()),
+            Query::Scored(scored) => open.push(&scored.query),
             Query::Field(field) => {
                 let special = matches!(&field.target, Target::Path(p) if is_special(p));
                 if !special && !matches!(field.test, Test::Exists | Test::Range { .. }) {

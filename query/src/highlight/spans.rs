@@ -87,9 +87,10 @@ impl Leaf {
             return;
         }
         match self.test.kind() {
-            Kind::Exists | Kind::Range { .. } => {}
-            Kind::Terms(_) | Kind::Pattern(_) if view != View::Text => {}
+            Kind::Exists | Kind::Range { .. } | Kind::Addresses(_) => {}
+            Kind::Terms(_) | Kind::Pattern(_) | Kind::Fuzzy(_) if view != View::Text => {}
             Kind::Terms(_) => self.tokens(text, mark, |token| self.terms.contains(&*fold(token))),
+            Kind::Fuzzy(fuzzy) => self.tokens(text, mark, |token| fuzzy.matches(&fold(token))),
             Kind::Pattern(pattern) => {
                 self.tokens(text, mark, |token| pattern.matches(&fold(token)));
             }

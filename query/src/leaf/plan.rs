@@ -8,7 +8,9 @@ use model::token::{fold, is_token_char, spans};
 
 use super::templates::{Known, Template, cut, folded_tokens, has_digit, is_folded_token};
 use crate::ast::{Literal, TermTest};
+use crate::test::address::Addresses;
 use crate::test::compare::literal_text;
+use crate::test::fuzzy::Fuzzy;
 use crate::test::{Kind, Pattern, Piece, ValueTest, View};
 
 /// The most constants that are looked for one by one.
@@ -48,6 +50,8 @@ pub(crate) struct TextPlan {
     pub(crate) look: Option<Look>,
     /// What every passing text of [`Known::Read`] has as static text or in a slot.
     pub(crate) narrow: Vec<Look>,
+    /// Every passing text of [`Known::Read`] has one of these in a slot, if there are any.
+    pub(crate) some: Vec<Look>,
     /// Tests of which at least `minimum` must pass for one text, where there are any.
     pub(crate) parts: Vec<TextPlan>,
     /// How many.
@@ -81,6 +85,12 @@ impl TextPlan {
             Kind::Terms(_) | Kind::Range { .. } => planner.plain(test),
             Kind::Substring(pattern) => Pieces::new(pattern, None).plan(&planner, test),
             Kind::Pattern(pattern) => Pieces::new(pattern, Some(view)).plan(&planner, test),
+            Kind::Addresses(_) => planner.each(|t| {
+                let may = t.is_raw() || t.pieces().iter().all(|p| Addresses::may_hold(p));
+                let read = if may { Known::Read } else { Known::None };
+                whole(t, test, view).unwrap_or(read)
+            }),
+            Kind::Fuzzy(fuzzy) => planner.fuzzy(fuzzy, test),
         }
     }
 }
@@ -90,7 +100,7 @@ impl TextPlan {
 pub(crate) fn needs(test: &ValueTest) -> Option<Vec<Vec<Look>>> {
     let pieces = |pattern: &Pattern| Some(vec![pattern.pieces.iter().flat_map(needed).collect()]);
     match test.kind() {
-        Kind::Exists | Kind::Range { .. } => None,
+        Kind::Exists | Kind::Range { .. } | Kind::Addresses(_) | Kind::Fuzzy(_) => None,
         Kind::Words { words, .. } => Some(words.iter().map(|w| tokens_needed(w, false)).collect()),
         Kind::Phrase { tokens, prefix, .. } => Some(vec![tokens_needed(tokens, *prefix)]),
         Kind::Terms(terms) if terms.len() <= TERMS_MAX => terms
@@ -148,6 +158,45 @@ impl Planner<'_, '_> {
             narrow: tokens_needed(tokens, prefix),
             ..self.each(|t| t.exactly(tokens, prefix))
         }
+    }
+
+    /// Tokens of static text are tested; of slots those are read that hold a fragment.
+    fn fuzzy(&self, fuzzy: &Fuzzy, test: &ValueTest) -> TextPlan {
+        let tokens = fuzzy.test.token || self.view == View::Text;
+        let mut some = fuzzy.fragments().unwrap_or_default();
+        if !some.is_empty() {
+            some.push(fuzzy.test.text.to_ascii_lowercase());
+        }
+        let mut seen = hashbrown::HashMap::new();
+        let mut passes = |piece: &str| {
+            spans(piece).any(|(from, to)| {
+                let token = fold(&piece[from..to]);
+                match seen.get(&*token) {
+                    Some(passes) => *passes,
+                    None => {
+                        let passes = fuzzy.matches(&token);
+                        seen.insert(token.into_owned(), passes);
+                        passes
+                    }
+                }
+            })
+        };
+        let keyword = self.view == View::Keyword;
+        let known = |t: &Template<'_>| match whole(t, test, self.view) {
+            Some(known) => known,
+            None if t.is_raw() => Known::Read,
+            None if tokens && !keyword && t.pieces().iter().any(|p| passes(p)) => Known::All,
+            // A whole text can be near that has fragments across its slots.
+            None if !tokens || keyword || !fuzzy.test.token => Known::Read,
+            None if some.is_empty() || some.iter().any(|f| t.a_slot_may_hold([f.as_str()])) => {
+                Known::Read
+            }
+            None => Known::None,
+        };
+        let plan = self.each(known);
+        let only_tokens = fuzzy.test.token && !keyword;
+        let some = some.into_iter().filter(|_| only_tokens).map(|f| Look::Fragment(f, true));
+        TextPlan { some: some.collect(), ..plan }
     }
 
     /// Texts for which so many of the parts pass.

@@ -241,6 +241,15 @@ impl SplitEval<'_> {
             }
             open = self.look(column, look, &open)?;
         }
+        if !plan.some.is_empty() && open.count() >= FEW_ROWS {
+            let mut found = RowSet::none(open.docs());
+            for look in &plan.some {
+                let new = self.look(column, look, &open)?;
+                open.and_not(&new);
+                found.or(&new);
+            }
+            open = found;
+        }
         let raw = Templates::RAW as usize;
         let mut others = plan.narrow.iter().filter(|look| !look.is_in_slots_only()).peekable();
         if others.peek().is_none()

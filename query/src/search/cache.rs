@@ -109,6 +109,8 @@ fn write_time(range: TimeRange, split: TimeRange, out: &mut String) {
 fn write_query(query: &Query, split: TimeRange, out: &mut String) {
     match query {
         Query::Time(range) => write_time(*range, split, out),
+        // What is kept has no hits, and so no scores.
+        Query::Scored(scored) => write_query(&scored.query, split, out),
         Query::Bool(b) => {
             for (name, parts) in [("&", &b.must), ("|", &b.should), ("!", &b.must_not)] {
                 out.push_str(name);

@@ -141,7 +141,7 @@ impl Task {
         let mut post = None;
         match &request.post_filter {
             Some(filter) if request.aggs.is_empty() => {
-                query = Query::all_of(vec![query, filter.clone()]);
+                query = Query::all_of(vec![query, filter.clone().constant(0.0)]);
             }
             Some(filter) => post = Some(Node::of(filter)?),
             None => {}

@@ -6,7 +6,8 @@
 //! ```text
 //! query   := clause ((("AND" | "&&") | ("OR" | "||"))? clause)*
 //! clause  := ("+" | "-" | "!" | "NOT")* (field ":")? value boost?
-//! value   := "(" query ")" | phrase ("~" digits)? | "/" regex "/" | range | compare | word
+//! value   := "(" query ")" | phrase ("~" digits)? | "/" regex "/" | range | compare
+//!          | word ("~" number?)?
 //! range   := ("[" | "{") bound "TO" bound ("]" | "}")
 //! compare := (">" | ">=" | "<" | "<=") (word | phrase)
 //! boost   := "^" number
@@ -22,7 +23,7 @@ mod simple;
 mod tests;
 
 use crate::ast::{Query, Target};
-use crate::clause::{Budget, Clauses, Limits, Mismatch};
+use crate::clause::{Budget, Clauses, Edits, Limits, Mismatch};
 use crate::dates::Dates;
 use crate::error::QueryError;
 
@@ -47,6 +48,45 @@ pub enum Operator {
     Or,
 }
 
+/// What a word without a field asks of several fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fields {
+    /// The best field counts.
+    Best,
+    /// All fields count.
+    Most,
+    /// The best field; words are phrases.
+    Phrase,
+    /// The best field; words are phrases whose last token needs only begin so.
+    PhrasePrefix,
+    /// All fields count; the last token needs only begin so.
+    BoolPrefix,
+}
+
+/// The operators of a `simple_query_string`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags(pub u16);
+
+#[allow(missing_docs, reason = "the names say it")]
+impl Flags {
+    pub const ALL: Self = Self(0xffff);
+    pub const AND: Self = Self(1);
+    pub const NOT: Self = Self(2);
+    pub const OR: Self = Self(4);
+    pub const PREFIX: Self = Self(8);
+    pub const PHRASE: Self = Self(16);
+    pub const PRECEDENCE: Self = Self(32);
+    pub const ESCAPE: Self = Self(64);
+    pub const WHITESPACE: Self = Self(128);
+    pub const FUZZY: Self = Self(256);
+    pub const NEAR: Self = Self(512);
+
+    /// Whether an operator is one.
+    pub fn has(self, one: Self) -> bool {
+        self.0 & one.0 != 0
+    }
+}
+
 /// How a query string is read.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -54,8 +94,20 @@ pub struct Options {
     pub dialect: Dialect,
     /// The operator that is left out.
     pub default_operator: Operator,
-    /// The fields of clauses that name none.
-    pub fields: Vec<Target>,
+    /// The fields of clauses that name none, and how much each counts.
+    pub fields: Vec<(Target, f32)>,
+    /// What a word asks of them.
+    pub kind: Fields,
+    /// How much the lesser of them count.
+    pub tie: f32,
+    /// How near a word with `~` must be that names no number.
+    pub edits: Edits,
+    /// A word may begin with `*` or `?`.
+    pub leading_wildcard: bool,
+    /// Phrases ask the field with this at the end of its name.
+    pub quote_suffix: Option<String>,
+    /// The operators of a `simple_query_string`.
+    pub flags: Flags,
     /// Slop of phrases that name none.
     pub phrase_slop: u32,
     /// `minimum_should_match` of the outermost clauses.
@@ -68,7 +120,13 @@ impl Options {
         Self {
             dialect: Dialect::Lucene,
             default_operator: Operator::Or,
-            fields: vec![Target::Any],
+            fields: vec![(Target::Any, 1.0)],
+            kind: Fields::Best,
+            tie: 0.0,
+            edits: Edits::auto(),
+            leading_wildcard: true,
+            quote_suffix: None,
+            flags: Flags::ALL,
             phrase_slop: 0,
             minimum_should: None,
         }

@@ -15,6 +15,9 @@ const NAME_STOPS: &str = "()\"[]{}^~:";
 /// Those of our own language.
 const OUR_NAME_STOPS: &str = "()\"[]{}^~:=<>";
 
+/// Fields, and how much they count.
+pub(super) type Weighted = (Target, f32);
+
 pub(super) struct Parser<'a, 'b, 'c> {
     pub(super) scan: Scan<'a>,
     pub(super) options: &'a Options,
@@ -40,7 +43,7 @@ impl Parser<'_, '_, '_> {
     /// Clauses up to the end, or up to the `)` of the group that was opened at `open`.
     fn sequence(
         &mut self,
-        fields: &[Target],
+        fields: &[Weighted],
         depth: usize,
         open: Option<usize>,
     ) -> Result<Vec<Item>, QueryError> {
@@ -69,7 +72,7 @@ impl Parser<'_, '_, '_> {
         }
     }
 
-    fn item(&mut self, fields: &[Target], depth: usize, first: bool) -> Result<Item, QueryError> {
+    fn item(&mut self, fields: &[Weighted], depth: usize, first: bool) -> Result<Item, QueryError> {
         let from = self.scan.at;
         let operator = if self.scan.take_keyword("AND") || self.scan.take("&&") {
             Some(Operator::And)
@@ -116,7 +119,7 @@ impl Parser<'_, '_, '_> {
     }
 
     /// A value, or a field with its value.
-    fn clause(&mut self, fields: &[Target], depth: usize) -> Result<Option<Query>, QueryError> {
+    fn clause(&mut self, fields: &[Weighted], depth: usize) -> Result<Option<Query>, QueryError> {
         let ours = self.options.dialect == Dialect::Logdrive;
         let mut ahead = self.scan;
         if ahead.peek() == Some('/') && ahead.regex().is_some() {
@@ -139,12 +142,12 @@ impl Parser<'_, '_, '_> {
             self.scan.take("=");
             let word = self.word_or_phrase(&name)?;
             let query = lower::exact(self, target(&name.text), &word)?;
-            self.boost()?;
+            let query = query.times(self.boost()?);
             return Ok(Some(if negated { query.negate() } else { query }));
         }
         if matches!(ahead.peek(), Some('<' | '>')) {
             self.scan = ahead;
-            let targets = [target(&name.text)];
+            let targets = [(target(&name.text), 1.0)];
             return self.value(&targets, depth);
         }
         self.value(fields, depth)
@@ -157,10 +160,11 @@ impl Parser<'_, '_, '_> {
         }
         if name.text == "_exists_" {
             let word = self.word_or_phrase(name)?;
-            self.boost()?;
-            return self.clauses.exists(target(&word.text)).map(Some);
+            let boost = self.boost()?;
+            let query = self.clauses.exists(target(&word.text))?;
+            return Ok(Some(query.constant(1.0).times(boost)));
         }
-        let targets = [target(&name.text)];
+        let targets = [(target(&name.text), 1.0)];
         self.value(&targets, depth)
     }
 
@@ -176,17 +180,21 @@ impl Parser<'_, '_, '_> {
         Ok(word)
     }
 
-    fn value(&mut self, fields: &[Target], depth: usize) -> Result<Option<Query>, QueryError> {
+    fn value(&mut self, fields: &[Weighted], depth: usize) -> Result<Option<Query>, QueryError> {
         let from = self.scan.at;
         let query = self.bare_value(fields, depth).map_err(|e| match e.span {
             Some(_) => e,
             None => e.at(from, self.scan.at),
         })?;
-        self.boost()?;
-        Ok(query)
+        let boost = self.boost()?;
+        Ok(query.map(|query| query.times(boost)))
     }
 
-    fn bare_value(&mut self, fields: &[Target], depth: usize) -> Result<Option<Query>, QueryError> {
+    fn bare_value(
+        &mut self,
+        fields: &[Weighted],
+        depth: usize,
+    ) -> Result<Option<Query>, QueryError> {
         let at = self.scan.at;
         match self.scan.peek() {
             Some('(') => {
@@ -216,7 +224,7 @@ impl Parser<'_, '_, '_> {
         }
     }
 
-    fn word(&mut self, fields: &[Target]) -> Result<Option<Query>, QueryError> {
+    fn word(&mut self, fields: &[Weighted]) -> Result<Option<Query>, QueryError> {
         let word = self.scan.word(STOPS)?;
         if word.span.0 == word.span.1 {
             let here = self.scan.here();
@@ -227,11 +235,11 @@ impl Parser<'_, '_, '_> {
             });
         }
         if self.scan.peek() == Some('~') {
-            let at = self.scan.at;
             self.scan.take("~");
-            self.scan.number();
-            let reason = "fuzzy terms (`~`) are not supported in this version: use wildcards";
-            return Err(error(reason, (at, self.scan.at)));
+            let number = self.scan.number();
+            let edits = lower::edits(number, &word.text, &self.options.edits)
+                .map_err(|e| e.at(word.span.1, self.scan.at))?;
+            return lower::fuzzy(self, fields, &word, &edits).map(Some);
         }
         lower::word(self, fields, &word)
     }
@@ -250,14 +258,14 @@ impl Parser<'_, '_, '_> {
         })
     }
 
-    fn boost(&mut self) -> Result<(), QueryError> {
+    fn boost(&mut self) -> Result<f32, QueryError> {
         let at = self.scan.at;
         if !self.scan.take("^") {
-            return Ok(());
+            return Ok(1.0);
         }
-        match self.scan.number().parse::<f64>() {
-            Ok(_) => Ok(()),
-            Err(_) => Err(error(
+        match self.scan.number().parse::<f32>() {
+            Ok(boost) if boost.is_finite() => Ok(boost),
+            _ => Err(error(
                 "expected a number after `^`; a literal one is `\\^`",
                 (at, self.scan.at),
             )),

@@ -1,12 +1,13 @@
 //! What does a `simple_query_string` ask? Elasticsearch's forgiving language without fields.
 //!
-//! `+` and, `|` or, `-` not, `"…"` phrase with `~slop`, `word*` prefix, parentheses. What makes
-//! no sense is left out, as Elasticsearch does; only limits and fuzzy terms are errors.
+//! `+` and, `|` or, `-` not, `"…"` phrase with `~slop`, `word*` prefix, `word~` nearly, parentheses. What makes
+//! no sense is left out, as Elasticsearch does; only limits are errors.
 
 use model::token;
 
-use super::scan::{Scan, error};
-use super::{Operator, Options};
+use super::lower::{edits, quoted};
+use super::scan::{Scan, Word};
+use super::{Flags, Operator, Options};
 use crate::ast::{BoolQuery, Query, Target, TextTest};
 use crate::clause::{Clauses, Needed, Pattern, boolean, minimum};
 use crate::error::QueryError;
@@ -14,7 +15,7 @@ use crate::error::QueryError;
 /// Reads a `simple_query_string` at a depth of nesting that is already used.
 ///
 /// # Errors
-/// It is over a limit, or has fuzzy terms.
+/// It is over a limit.
 pub fn parse(
     text: &str,
     options: &Options,
@@ -52,7 +53,7 @@ impl Simple<'_, '_, '_> {
             self.scan.skip_space();
             let Some(c) = self.scan.peek() else { break };
             let found = match c {
-                '+' | '|' | '-' => {
+                '+' | '|' | '-' if self.operates(c) => {
                     self.scan.at += 1;
                     match c {
                         '-' => negated = !negated,
@@ -61,14 +62,14 @@ impl Simple<'_, '_, '_> {
                     }
                     continue;
                 }
-                ')' => {
+                ')' if self.operates(c) => {
                     self.scan.at += 1;
                     if group {
                         return Ok((join(clauses, bound_by), true));
                     }
                     continue;
                 }
-                '(' => {
+                '(' if self.operates(c) => {
                     self.scan.at += 1;
                     let before = self.scan;
                     let (query, closed) = self.sequence(depth + 1, true)?;
@@ -78,7 +79,7 @@ impl Simple<'_, '_, '_> {
                     }
                     query
                 }
-                '"' => self.phrase()?,
+                '"' if self.operates(c) => self.phrase()?,
                 _ => self.word()?,
             };
             let Some(mut query) = found else { continue };
@@ -97,14 +98,28 @@ impl Simple<'_, '_, '_> {
         Ok((join(clauses, bound_by), false))
     }
 
+    /// Whether a character is an operator.
+    fn operates(&self, c: char) -> bool {
+        let flag = match c {
+            '+' => Flags::AND,
+            '|' => Flags::OR,
+            '-' => Flags::NOT,
+            '"' => Flags::PHRASE,
+            _ => Flags::PRECEDENCE,
+        };
+        self.options.flags.has(flag)
+    }
+
     fn any(
         &mut self,
         mut make: impl FnMut(&mut Clauses<'_>, Target) -> Result<Query, QueryError>,
     ) -> Result<Option<Query>, QueryError> {
         let fields = &self.options.fields;
-        let each: Result<Vec<_>, _> =
-            fields.iter().map(|f| make(self.clauses, f.clone())).collect();
-        each.map(|each| Some(Query::any_of(each)))
+        let each = fields
+            .iter()
+            .map(|(field, boost)| make(self.clauses, field.clone()).map(|q| q.times(*boost)));
+        let each = each.collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(Query::best_of(each, 1.0)))
     }
 
     fn phrase(&mut self) -> Result<Option<Query>, QueryError> {
@@ -116,39 +131,37 @@ impl Simple<'_, '_, '_> {
             return Ok(None);
         };
         let mut slop = self.options.phrase_slop;
-        if self.scan.take("~") {
+        if self.options.flags.has(Flags::NEAR) && self.scan.take("~") {
             slop = self.scan.number().parse().unwrap_or(slop);
         }
         if token::spans(&word.text).next().is_none() {
             return Ok(None);
         }
-        self.any(|c, f| c.phrase(f, &word.text, (slop, false)))
+        let suffix = self.options.quote_suffix.as_deref();
+        self.any(|c, f| c.phrase(quoted(f, suffix), &word.text, (slop, false)))
     }
 
     fn word(&mut self) -> Result<Option<Query>, QueryError> {
-        let from = self.scan.at;
-        let word = match self.scan.word("\"|+()") {
-            Ok(word) => word,
-            // A `\` at the very end.
-            Err(_) => {
-                self.scan.at = self.scan.text.len();
-                return Ok(None);
-            }
-        };
-        if let Some((_, distance)) = word.text.rsplit_once('~')
+        let flags = self.options.flags;
+        let stops: String = "\"|+()".chars().filter(|c| self.operates(*c)).collect();
+        let Some(word) = self.next_word(&stops) else { return Ok(None) };
+        if let Some((text, distance)) = word.text.rsplit_once('~')
+            && flags.has(Flags::FUZZY)
             && distance.bytes().all(|b| b.is_ascii_digit())
-            && distance != "0"
+            && token::spans(text).next().is_some()
         {
-            let reason = "fuzzy terms (`~`) are not supported in this version: use wildcards";
-            return Err(error(reason, (from, self.scan.at)));
+            let edits = edits(distance, text, &self.options.edits)?;
+            let how = (Some(&edits), false);
+            return self.any(|c, f| c.loose_words(f, text, &Needed::All, how));
         }
-        if word.pattern == "*" {
+        let prefix = flags.has(Flags::PREFIX);
+        if word.pattern == "*" && prefix {
             return self.any(|c, f| match f {
                 Target::Any => Ok(Query::All),
-                f => c.exists(f),
+                f => c.exists(f).map(|query| query.constant(1.0)),
             });
         }
-        if word.pattern.ends_with('*') && !word.pattern.ends_with("\\*") {
+        if prefix && word.pattern.ends_with('*') && !word.pattern.ends_with("\\*") {
             let text = word.text[..word.text.len() - 1].to_owned();
             let text = TextTest { text, fold: true };
             return self.any(|c, f| c.pattern(f, Pattern::Prefix, text.clone()));
@@ -157,6 +170,40 @@ impl Simple<'_, '_, '_> {
             return Ok(None);
         }
         self.any(|c, f| c.words(f, &word.text, &Needed::All))
+    }
+
+    /// A word; one that has no operators in it and does not end at spaces is all of the text.
+    fn next_word(&mut self, stops: &str) -> Option<Word> {
+        let flags = self.options.flags;
+        if flags.has(Flags::ESCAPE) && flags.has(Flags::WHITESPACE) {
+            // A `\` at the very end is no escape.
+            let word = self.scan.word(stops).ok();
+            if word.is_none() {
+                self.scan.at = self.scan.text.len();
+            }
+            return word;
+        }
+        let from = self.scan.at;
+        let mut out =
+            Word { text: String::new(), pattern: String::new(), wildcards: 0, span: (from, from) };
+        while let Some(c) = self.scan.peek() {
+            if c.is_whitespace() && flags.has(Flags::WHITESPACE) || stops.contains(c) {
+                break;
+            }
+            self.scan.at += c.len_utf8();
+            let next = match c {
+                '\\' if flags.has(Flags::ESCAPE) => self.scan.peek(),
+                _ => None,
+            };
+            if let Some(next) = next {
+                self.scan.at += next.len_utf8();
+                out.pattern.push('\\');
+            }
+            let c = next.unwrap_or(c);
+            out.text.push(c);
+            out.pattern.push(c);
+        }
+        Some(out)
     }
 }
 

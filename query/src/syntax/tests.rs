@@ -61,6 +61,9 @@ fn both_dialects_read_the_same_clauses() {
         ("a\\ b", "*:\"a b\""),
         ("at:12:30:01", "at:12_30_01"),
         ("user:er?or*", "user:wildcard er?or*/i"),
+        ("roam~", "*:roam~1"),
+        ("m:roaming~0.8", "m:roaming~1"),
+        ("m:roam~2^3", "m:roam~2"),
         ("_index:logs", "index[\"logs\"]"),
         ("_id:7f", "ids[\"7f\"]"),
         (
@@ -107,7 +110,7 @@ fn lucene_combines_in_its_own_way() {
     check(&and, false, &[("a b", "(+*:a +*:b)"), ("a b OR c", "*:a"), ("a -b", "(+*:a -*:b)")]);
     let two = Options { minimum_should: Some("2".to_owned()), ..Options::lucene() };
     check(&two, false, &[("a b c", "(*:a *:b *:c)~2")]);
-    let fields = vec![Target::Path("x".to_owned()), Target::Path("y".to_owned())];
+    let fields = vec![(Target::Path("x".to_owned()), 1.0), (Target::Path("y".to_owned()), 1.0)];
     let fields = Options { fields, ..Options::lucene() };
     check(
         &fields,
@@ -162,7 +165,7 @@ fn errors_point_at_the_place() {
         ("(a AND )", "3..6 expected a term after `AND`"),
         ("level:", "0..5 expected a value after `level:`"),
         ("level:>", "6..7 expected a value after `>`"),
-        ("roam~1", "4..6 fuzzy terms (`~`) are not supported in this version: use wildcards"),
+        ("roam~2.5", "4..8 expected 0, 1 or 2 after `~`: how many characters may differ"),
         ("\"a b\"~x", "5..6 expected a whole number after `~`: how far the words may be moved"),
         ("a^x", "1..2 expected a number after `^`; a literal one is `\\^`"),
         ("a]", "1..2 unexpected `]`: write `\\]` or put it in quotes"),
@@ -203,7 +206,8 @@ fn simple_query_strings() {
         ("*", "ALL"),
         ("a\\", "NONE"),
         ("level:error", "*:level_error"),
-        ("roam~2", "0..6 fuzzy terms (`~`) are not supported in this version: use wildcards"),
+        ("roam~2", "*:roam~2"),
+        ("roam~", "*:roam~1"),
     ];
     check(&Options::lucene(), true, &cases);
     let deep = read(&"(".repeat(10_000), &Options::lucene(), true).unwrap_err();

@@ -3,7 +3,10 @@
 //!
 //! Knows values, not documents: with several values in a field the caller asks for each.
 
+pub mod address;
+mod automaton;
 pub mod compare;
+pub mod fuzzy;
 mod pattern;
 pub(crate) mod phrase;
 #[cfg(test)]
@@ -18,7 +21,9 @@ use model::token::{fold, tokens};
 
 use crate::ast::{Bound, Literal, TermTest, Test};
 use crate::error::QueryError;
+use address::Addresses;
 use compare::{literal_number, literal_text, scalar_equals, scalar_order, scalar_text, text_order};
+use fuzzy::Fuzzy;
 pub use pattern::{Pattern, Piece};
 use phrase::Tokenized;
 
@@ -74,6 +79,10 @@ pub enum Kind {
     Pattern(Pattern),
     /// Holds the text.
     Substring(Pattern),
+    /// Is an address of a network or range.
+    Addresses(Addresses),
+    /// Is nearly a text.
+    Fuzzy(Fuzzy),
 }
 
 impl ValueTest {
@@ -84,7 +93,10 @@ impl ValueTest {
     pub fn new(test: &Test) -> Result<Self, QueryError> {
         let kind = match test {
             Test::Exists => Kind::Exists,
-            Test::Term(term) => Kind::Terms(vec![term.clone()]),
+            Test::Term(term) => match addresses_of(&term.value) {
+                Some(addresses) => Kind::Addresses(addresses),
+                None => Kind::Terms(vec![term.clone()]),
+            },
             Test::Terms(values) => Kind::Terms(
                 values.iter().map(|v| TermTest { value: v.clone(), fold: false }).collect(),
             ),
@@ -94,13 +106,15 @@ impl ValueTest {
             Test::Phrase { tokens, prefix, slop } => {
                 Kind::Phrase { tokens: tokens.clone(), prefix: *prefix, slop: *slop }
             }
-            Test::Range { lower, upper } => {
-                Kind::Range { lower: lower.clone(), upper: upper.clone() }
-            }
+            Test::Range { lower, upper } => match Addresses::of_range(lower, upper) {
+                Some(addresses) => Kind::Addresses(addresses),
+                None => Kind::Range { lower: lower.clone(), upper: upper.clone() },
+            },
             Test::Prefix(text) => Kind::Pattern(Pattern::prefix(text)?),
             Test::Wildcard(text) => Kind::Pattern(Pattern::wildcard(text)?),
             Test::Regex(text) => Kind::Pattern(Pattern::regex(text)?),
             Test::Substring(text) => Kind::Substring(Pattern::substring(text)?),
+            Test::Fuzzy(test) => Kind::Fuzzy(Fuzzy::new(test)),
         };
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Ok(Self { kind, id: NEXT.fetch_add(1, AtomicOrdering::Relaxed) })
@@ -155,6 +169,8 @@ impl ValueTest {
                     || view == View::Text && tokens(text).any(|token| pattern.matches(&token))
             }
             Kind::Substring(pattern) => pattern.matches(text),
+            Kind::Addresses(addresses) => addresses.matches(text),
+            Kind::Fuzzy(fuzzy) => fuzzy_matches(fuzzy, text, view),
         }
     }
 
@@ -173,6 +189,11 @@ impl ValueTest {
             Kind::Pattern(pattern) | Kind::Substring(pattern) => {
                 pattern.matches(&scalar_text(value))
             }
+            Kind::Addresses(_) => false,
+            Kind::Fuzzy(fuzzy) if fuzzy.test.token => {
+                scalar_is_word(value, std::slice::from_ref(&fuzzy.test.text))
+            }
+            Kind::Fuzzy(fuzzy) => scalar_equals(value, &Literal::Text(fuzzy.test.text.clone())),
         }
     }
 
@@ -185,14 +206,15 @@ impl ValueTest {
             }),
             Kind::Words { words, .. } => words.iter().any(|w| word_number(w).is_some()),
             Kind::Phrase { tokens, .. } => word_number(tokens).is_some(),
-            Kind::Pattern(_) | Kind::Substring(_) => false,
+            Kind::Fuzzy(fuzzy) => compare::Number::parse(&fuzzy.test.text).is_some(),
+            Kind::Pattern(_) | Kind::Substring(_) | Kind::Addresses(_) => false,
         }
     }
 
     /// Whether a boolean could pass, asked for any field.
     pub fn wants_bools(&self) -> bool {
         let passes = |v| self.matches_scalar(Value::Bool(v));
-        !matches!(self.kind, Kind::Pattern(_) | Kind::Substring(_))
+        !matches!(self.kind, Kind::Pattern(_) | Kind::Substring(_) | Kind::Addresses(_))
             && (passes(true) || passes(false))
     }
 
@@ -200,6 +222,27 @@ impl ValueTest {
     pub fn matches_any(&self, value: Value<'_>, view: View) -> bool {
         let pattern = matches!(self.kind, Kind::Pattern(_) | Kind::Substring(_));
         (!pattern || matches!(value, Value::Str(_))) && self.matches(value, view)
+    }
+}
+
+fn addresses_of(value: &Literal) -> Option<Addresses> {
+    match value {
+        Literal::Text(text) => Addresses::of_term(text),
+        _ => None,
+    }
+}
+
+fn fuzzy_matches(fuzzy: &Fuzzy, text: &str, view: View) -> bool {
+    match (fuzzy.test.token, view) {
+        (true, View::Keyword) => {
+            let mut all = tokens(text);
+            all.next().is_some_and(|one| fuzzy.matches(&one)) && all.next().is_none()
+        }
+        (true, _) => tokens(text).any(|token| fuzzy.matches(&token)),
+        (false, View::Text) => {
+            fuzzy.matches(text) || tokens(text).any(|token| fuzzy.matches(&token))
+        }
+        (false, _) => fuzzy.matches(text),
     }
 }
 

@@ -3,8 +3,11 @@
 //!
 //! Knows no fields; the pieces let a split pass over rows that cannot match.
 
+use std::sync::Arc;
+
 use regex::{Regex, RegexBuilder};
 
+use super::automaton::Automaton;
 use crate::ast::TextTest;
 use crate::error::QueryError;
 
@@ -29,7 +32,7 @@ pub struct Piece {
 /// A compiled pattern.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    regex: Regex,
+    matcher: Matcher,
     /// It ignores case.
     pub folds: bool,
     /// What every match must hold.
@@ -39,10 +42,20 @@ pub struct Pattern {
     pub only_pieces: bool,
 }
 
+#[derive(Clone, Debug)]
+enum Matcher {
+    Regex(Regex),
+    /// What the `regex` crate cannot say: not, and.
+    Automaton(Arc<Automaton>),
+}
+
 impl Pattern {
     /// Whether the whole text matches (for a substring: holds it).
     pub fn matches(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        match &self.matcher {
+            Matcher::Regex(regex) => regex.is_match(text),
+            Matcher::Automaton(automaton) => automaton.matches(text),
+        }
     }
 
     /// Whether it matches exactly the texts that hold the only piece anywhere.
@@ -56,14 +69,14 @@ impl Pattern {
         let pieces = vec![Piece { text: test.text.clone(), open_left: false, open_right: true }];
         let body = format!("^{}", literal(test, &test.text));
         let regex = compile("prefix", test, &body)?;
-        Ok(Self { folds: test.fold, regex, pieces, only_pieces: true })
+        Ok(Self { folds: test.fold, matcher: Matcher::Regex(regex), pieces, only_pieces: true })
     }
 
     /// Text that holds this.
     pub fn substring(test: &TextTest) -> Result<Self, QueryError> {
         let pieces = vec![Piece { text: test.text.clone(), open_left: true, open_right: true }];
         let regex = compile("substring", test, &literal(test, &test.text))?;
-        Ok(Self { folds: test.fold, regex, pieces, only_pieces: true })
+        Ok(Self { folds: test.fold, matcher: Matcher::Regex(regex), pieces, only_pieces: true })
     }
 
     /// `*`, `?` and `\`.
@@ -84,14 +97,22 @@ impl Pattern {
 
     /// Lucene's regular expressions.
     pub fn regex(test: &TextTest) -> Result<Self, QueryError> {
-        let mut translation = lucene::Translation::new(&test.text, test.fold);
-        translation.run().map_err(|reason| {
+        check_length("regular expression", test)?;
+        let invalid = |reason: String| {
             QueryError::illegal(format!("invalid regular expression `{}`: {reason}", test.text))
-        })?;
+        };
+        if lucene::combines(&test.text) {
+            let automaton = Automaton::new(&test.text, test.fold).map_err(invalid)?;
+            let matcher = Matcher::Automaton(Arc::new(automaton));
+            return Ok(Self { folds: test.fold, matcher, pieces: Vec::new(), only_pieces: false });
+        }
+        let mut translation = lucene::Translation::new(&test.text, test.fold);
+        translation.run().map_err(invalid)?;
         let (body, pieces) = translation.finish();
         if body.contains('|') {
             let regex = compile("regular expression", test, &format!("^(?:{body})$"))?;
-            return Ok(Self { folds: test.fold, regex, pieces, only_pieces: false });
+            let matcher = Matcher::Regex(regex);
+            return Ok(Self { folds: test.fold, matcher, pieces, only_pieces: false });
         }
         Self::anchored("regular expression", test, (body, pieces))
     }
@@ -113,7 +134,8 @@ impl Pattern {
         }
         let only_pieces = !pieces.is_empty() && body == expected;
         let regex = compile(what, test, &unanchored(body))?;
-        Ok(Self { folds: test.fold, regex, pieces, only_pieces })
+        let matcher = Matcher::Regex(regex);
+        Ok(Self { folds: test.fold, matcher, pieces, only_pieces })
     }
 }
 
@@ -147,13 +169,18 @@ fn unanchored(body: String) -> String {
     format!("{from}{inner}{to}")
 }
 
-fn compile(what: &str, test: &TextTest, body: &str) -> Result<Regex, QueryError> {
+fn check_length(what: &str, test: &TextTest) -> Result<(), QueryError> {
     if test.text.len() > PATTERN_BYTES_MAX {
         return Err(QueryError::illegal(format!(
             "{what} of {} bytes is too long, at most {PATTERN_BYTES_MAX} are allowed",
             test.text.len()
         )));
     }
+    Ok(())
+}
+
+fn compile(what: &str, test: &TextTest, body: &str) -> Result<Regex, QueryError> {
+    check_length(what, test)?;
     RegexBuilder::new(body)
         .dot_matches_new_line(true)
         .case_insensitive(test.fold)
@@ -214,6 +241,49 @@ impl Builder {
     }
 }
 
+/// A number as runs of digits.
+pub(super) type Digits = Vec<(char, char)>;
+
+/// The numbers of `n-m` as alternatives of runs of digits. With as many digits in both, numbers
+/// have so many, else any leading zeros may stand before them: that is the flag.
+pub(super) fn interval(body: &str) -> Result<(bool, Vec<Digits>), String> {
+    const DIGITS_MAX: usize = 18;
+    let bad = || "an interval must be `<n-m>` of two numbers".to_owned();
+    let (low, high) = body.split_once('-').ok_or_else(bad)?;
+    if low.len().max(high.len()) > DIGITS_MAX {
+        return Err(format!("numbers of an interval have at most {DIGITS_MAX} digits"));
+    }
+    let (mut from, mut to) =
+        (low.parse::<u64>().map_err(|_| bad())?, high.parse::<u64>().map_err(|_| bad())?);
+    if from > to {
+        std::mem::swap(&mut from, &mut to);
+    }
+    let width = if low.len() == high.len() { low.len() } else { 1 };
+    let mut out = Vec::new();
+    while from <= to {
+        // The longest run of numbers that differ in their last digits only.
+        let mut size = 1u64;
+        while from.is_multiple_of(size * 10)
+            && from.saturating_add(size * 10 - 1) <= to
+            && size < 10u64.pow(DIGITS_MAX as u32 - 1)
+            && (from > 0 || width > size.ilog10() as usize + 1)
+        {
+            size *= 10;
+        }
+        let digit = (from / size) % 10;
+        let steps = ((to - from + 1) / size).min(10 - digit);
+        let last = from + size * steps - 1;
+        let text = |n: u64| format!("{n:0width$}");
+        let (first_text, last_text) = (text(from), text(last));
+        if first_text.len() != last_text.len() {
+            return Err(bad());
+        }
+        out.push(first_text.chars().zip(last_text.chars()).collect());
+        from = last + 1;
+    }
+    Ok((low.len() != high.len(), out))
+}
+
 mod lucene {
     //! Lucene's syntax in the words of the `regex` crate.
 
@@ -270,11 +340,9 @@ mod lucene {
                     '*' | '+' | '?' | '{' => self.repeat(c)?,
                     '.' => self.set("."),
                     '@' => self.set("(?:.*)"),
-                    '~' | '&' | '<' | '>' | '#' => {
-                        return Err(format!(
-                            "operator `{c}` is not supported; for the character write `\\{c}`"
-                        ));
-                    }
+                    // No text at all matches it.
+                    '#' => self.set("[a&&b]"),
+                    '<' => self.interval()?,
                     c => self.literal(c),
                 }
             }
@@ -282,6 +350,36 @@ mod lucene {
                 true => Ok(()),
                 false => Err("`(` is not closed".to_owned()),
             }
+        }
+
+        /// `<n-m>`.
+        fn interval(&mut self) -> Result<(), String> {
+            let mut body = String::new();
+            loop {
+                match self.chars.next() {
+                    Some('>') => break,
+                    Some(c) if c.is_ascii_digit() || c == '-' => body.push(c),
+                    _ => {
+                        return Err("`<` must be `<n-m>`; for the character write `\\<`".to_owned());
+                    }
+                }
+            }
+            let (zeros, alternatives) = super::interval(&body)?;
+            let mut out = String::from(if zeros { "(?:0*(?:" } else { "(?:(?:" });
+            for (at, alternative) in alternatives.into_iter().enumerate() {
+                if at > 0 {
+                    out.push('|');
+                }
+                for (from, to) in alternative {
+                    match from == to {
+                        true => out.push(from),
+                        false => out.push_str(&format!("[{from}-{to}]")),
+                    }
+                }
+            }
+            out.push_str("))");
+            self.set(&out);
+            Ok(())
         }
 
         fn literal(&mut self, c: char) {
@@ -390,6 +488,26 @@ mod lucene {
             self.atom = Some((from, true));
             Ok(())
         }
+    }
+
+    /// Whether the expression has `~` or `&` outside of quotes and classes.
+    pub(super) fn combines(text: &str) -> bool {
+        let mut chars = text.chars();
+        let (mut quoted, mut class) = (false, None);
+        while let Some(c) = chars.next() {
+            match (c, quoted, class) {
+                ('\\', false, _) => drop(chars.next()),
+                ('"', _, None) => quoted = !quoted,
+                ('[', false, None) => class = Some(0),
+                // A `]` that comes first is one of the class.
+                ('^', false, Some(0)) => {}
+                (']', false, Some(1..)) => class = None,
+                (_, false, Some(at)) => class = Some(at + 1),
+                ('~' | '&', false, None) => return true,
+                _ => {}
+            }
+        }
+        false
     }
 
     fn in_class(body: &mut String, c: char) {

@@ -163,6 +163,16 @@ fn patterns() {
         (Test::Regex(text(r"\d{2,3}@", false)), Value::Str("123x"), Column, true),
         (Test::Regex(text("[^-a]", false)), Value::Str("b"), Column, true),
         (Test::Regex(text("[a&&b]", false)), Value::Str("&"), Column, true),
+        (Test::Regex(text("v<1-20>", false)), Value::Str("v12"), Column, true),
+        (Test::Regex(text("v<1-20>", false)), Value::Str("v0012"), Column, true),
+        (Test::Regex(text("v<01-20>", false)), Value::Str("v012"), Column, false),
+        (Test::Regex(text("<9-1234>", false)), Value::Str("1234"), Column, true),
+        (Test::Regex(text("<9-1234>", false)), Value::Str("1235"), Column, false),
+        (Test::Regex(text("<9-1234>", false)), Value::Str("8"), Column, false),
+        (Test::Regex(text("<000-999>", false)), Value::Str("007"), Column, true),
+        (Test::Regex(text("a#|b", false)), Value::Str("a"), Column, false),
+        (Test::Regex(text("v.*&~(v1)", false)), Value::Str("v2"), Column, true),
+        (Test::Regex(text("v.*&~(V1)", true)), Value::Str("v1"), Column, false),
         (Test::Substring(text("v1\nFAIL", true)), line, Text, true),
         (Test::Substring(text("v1\nFAIL", false)), line, Text, false),
     ]);
@@ -180,11 +190,12 @@ fn what_is_no_pattern_is_named() {
             "invalid regular expression `a{1000}{1000}`: it is too complex; make its repetitions \
              smaller",
         ),
+        ("a~", "invalid regular expression `a~`: the expression ends too early"),
         (
-            "a~b",
-            "invalid regular expression `a~b`: operator `~` is not supported; for the character \
-             write `\\~`",
+            "a<b",
+            "invalid regular expression `a<b`: `<` must be `<n-m>`; for the character write `\\<`",
         ),
+        ("<-5>", "invalid regular expression `<-5>`: an interval must be `<n-m>` of two numbers"),
     ];
     for (pattern, want) in cases {
         let error = ValueTest::new(&Test::Regex(text(pattern, false))).unwrap_err();

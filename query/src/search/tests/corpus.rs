@@ -184,6 +184,11 @@ fn document(draw: &Draw, unique: u64, docs: u64) -> Json {
     if draw.chance(30) {
         out.insert("note".into(), json!(nasty(draw, unique)));
     }
+    if draw.chance(40) {
+        let (a, b) = (draw.below(3), draw.below(300));
+        let text = if b < 256 { format!("10.{a}.0.{b}") } else { format!("host-{b}") };
+        out.insert("ip".into(), json!(text));
+    }
     if draw.chance(20) {
         out.insert("nothing".into(), Json::Null);
     }

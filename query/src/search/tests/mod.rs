@@ -20,7 +20,9 @@ use super::execute::{Task, execute};
 use super::page::{Wanted, page};
 use crate::aggregate;
 use crate::answer::{Hit, SearchAnswer};
-use crate::ast::{BoolQuery, Bound, FieldQuery, Literal, Query, Target, TermTest, Test, TextTest};
+use crate::ast::{
+    BoolQuery, Bound, FieldQuery, FuzzyTest, Literal, Query, Target, TermTest, Test, TextTest,
+};
 use crate::error::QueryError;
 use crate::leaf::{Memory, Run};
 use crate::request::{NumericType, SearchRequest, SortBy, SortKey, SortMode, TrackTotal};
@@ -177,6 +179,37 @@ fn text_test() -> impl Strategy<Value = TextTest> {
     (some_text(), any::<bool>()).prop_map(|(text, fold)| TextTest { text, fold })
 }
 
+fn fuzzy_test() -> impl Strategy<Value = FuzzyTest> {
+    let texts = prop::sample::select(vec![
+        "error", "eror", "timeuot", "refusd", "api", "usr_id", "größe", "1010", "req", "web", "DB",
+        "user-3", "503", "true", "Error", "g", "",
+    ]);
+    (texts, 0u8..3, 0usize..3, any::<bool>(), any::<bool>()).prop_map(
+        |(text, edits, prefix, transpositions, token)| {
+            let text = if token { model::token::fold(text).into_owned() } else { text.to_owned() };
+            let token = token && !text.contains('-') && !text.is_empty();
+            FuzzyTest { text, edits, prefix, transpositions, token }
+        },
+    )
+}
+
+fn address_test() -> impl Strategy<Value = Test> {
+    let text = |text: String| Literal::Text(text);
+    prop_oneof![
+        (0u8..4, 0u8..=255, 0u8..=32).prop_map(move |(a, b, bits)| Test::Term(TermTest {
+            value: text(format!("10.{a}.0.{b}/{bits}")),
+            fold: false,
+        })),
+        (0u8..4, 0u8..=255, 0u8..4, any::<bool>()).prop_map(move |(a, b, c, open)| Test::Range {
+            lower: Bound::Included(text(format!("10.{a}.0.{b}"))),
+            upper: match open {
+                true => Bound::Open,
+                false => Bound::Excluded(text(format!("10.{c}.0.9"))),
+            },
+        }),
+    ]
+}
+
 fn value_test() -> impl Strategy<Value = Test> {
     let wildcard = || (prop::collection::vec(some_text(), 1..3), 0u8..8, any::<bool>());
     prop_oneof![
@@ -195,6 +228,8 @@ fn value_test() -> impl Strategy<Value = Test> {
             (!tokens.is_empty()).then_some(Test::Phrase { tokens, prefix: true, slop: 0 })
         }),
         (bound(), bound()).prop_map(|(lower, upper)| Test::Range { lower, upper }),
+        fuzzy_test().prop_map(Test::Fuzzy),
+        address_test(),
         text_test().prop_map(Test::Prefix),
         text_test().prop_map(Test::Substring),
         wildcard().prop_map(|(parts, stars, fold)| {
@@ -241,6 +276,7 @@ fn target() -> impl Strategy<Value = Target> {
         "service.keyword",
         "nothing",
         "absent",
+        "ip",
     ]);
     prop_oneof![
         6 => path.prop_map(|p| Target::Path(p.to_owned())),

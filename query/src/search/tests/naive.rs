@@ -6,7 +6,7 @@ use model::token;
 use serde_json::Value as Json;
 
 use super::corpus::NODE;
-use crate::ast::{Bound, FieldQuery, Literal, Query, Target, Test};
+use crate::ast::{Bound, FieldQuery, FuzzyTest, Literal, Query, Target, Test};
 
 #[derive(Clone, Debug)]
 pub(super) struct Doc {
@@ -65,6 +65,7 @@ impl Doc {
                     && b.should.iter().filter(|q| self.matches(q)).count() >= b.minimum_should
             }
             Query::Field(field) => self.matches_field(field),
+            Query::Scored(scored) => self.matches(&scored.query),
         }
     }
 
@@ -256,6 +257,11 @@ fn passes(test: &Test, value: &Json, look: Look) -> bool {
     let text = text_of(value);
     match test {
         Test::Exists => true,
+        Test::Term(t) if network(&t.value).is_some() => {
+            let (at, bits) = network(&t.value).unwrap();
+            text == literal_text(&t.value)
+                || string && address(&text).is_some_and(|v| v >> (32 - bits) == at >> (32 - bits))
+        }
         Test::Term(t) => equals(value, &t.value, t.fold, look),
         Test::Terms(list) => list.iter().any(|l| equals(value, l, false, look)),
         Test::Words { words, minimum } => {
@@ -289,6 +295,13 @@ fn passes(test: &Test, value: &Json, look: Look) -> bool {
                 _ => sloppy(&tokens(&text), want, &mut Vec::new(), i64::from(*slop)),
             }
         }
+        Test::Range { lower, upper } if is_address(lower) || is_address(upper) => {
+            let order = |l: &Literal| match (address(&text), address(&literal_text(l))) {
+                (Some(v), Some(bound)) if string => v.cmp(&bound),
+                _ => panic!("no address"),
+            };
+            string && address(&text).is_some() && in_range(lower, upper, order)
+        }
         Test::Range { lower, upper } => {
             comparable(value, lower)
                 && comparable(value, upper)
@@ -310,7 +323,63 @@ fn passes(test: &Test, value: &Json, look: Look) -> bool {
             whole(value, look, |v| regex.is_match(v))
         }
         Test::Substring(t) => folded(&text, t.fold).contains(&folded(&t.text, t.fold)),
+        Test::Fuzzy(f) => match (string, f.token, look) {
+            (false, true, _) => is_word(value, std::slice::from_ref(&f.text)),
+            (false, false, _) => equals(value, &Literal::Text(f.text.clone()), false, look),
+            (true, true, Look::Keyword) => {
+                let all = tokens(&text);
+                all.len() == 1 && near(f, &all[0])
+            }
+            (true, true, _) => tokens(&text).iter().any(|t| near(f, t)),
+            (true, false, _) => whole(value, look, |t| near(f, t)),
+        },
     }
+}
+
+/// An address of IPv4.
+fn address(text: &str) -> Option<u64> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let part = |p: &&str| p.parse::<u8>().ok().filter(|n| n.to_string() == **p).map(u64::from);
+    let parts: Option<Vec<u64>> = parts.iter().map(part).collect();
+    parts.filter(|p| p.len() == 4).map(|p| p.iter().fold(0, |all, p| all << 8 | p))
+}
+
+fn network(literal: &Literal) -> Option<(u64, u64)> {
+    let text = literal_text(literal);
+    let (at, bits) = text.split_once('/')?;
+    Some((address(at)?, bits.parse().ok()?))
+}
+
+fn is_address(bound: &Bound) -> bool {
+    let (Bound::Included(l) | Bound::Excluded(l)) = bound else { return false };
+    address(&literal_text(l)).is_some()
+}
+
+/// Edits by the plainest recursion over the table of all beginnings.
+fn near(fuzzy: &FuzzyTest, text: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (fuzzy.text.chars().collect(), text.chars().collect());
+    let prefix = fuzzy.prefix.min(a.len());
+    if b.len() < prefix || a[..prefix] != b[..prefix] {
+        return false;
+    }
+    let mut table = vec![vec![0usize; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            table[i][j] = match (i, j) {
+                (0, n) | (n, 0) => n,
+                _ => {
+                    let change = table[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                    let mut best = change.min(table[i - 1][j] + 1).min(table[i][j - 1] + 1);
+                    let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                    if fuzzy.transpositions && swapped {
+                        best = best.min(table[i - 2][j - 2] + 1);
+                    }
+                    best
+                }
+            };
+        }
+    }
+    table[a.len()][b.len()] <= usize::from(fuzzy.edits)
 }
 
 fn folded(text: &str, fold: bool) -> String {
