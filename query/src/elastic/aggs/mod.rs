@@ -2,6 +2,7 @@
 
 mod bucket;
 mod dates;
+mod keys;
 mod metric;
 
 use serde_json::{Map, Value as Json};
@@ -9,7 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::Reader;
 use super::json::{bad, boolean, float, integer, kind};
 use crate::error::QueryError;
-use crate::request::{Agg, AggKind};
+use crate::request::{Agg, AggKind, BucketAgg};
 
 /// Reads an `aggs` object at a depth of nesting.
 pub(super) fn aggs(
@@ -82,7 +83,7 @@ fn agg(
 
 fn read(reader: &mut Reader, o: &Options<'_>, depth: usize) -> Result<AggKind, QueryError> {
     match o.ty {
-        "terms" => bucket::terms(o).map(AggKind::Terms),
+        "terms" => keys::terms(o).map(AggKind::Terms),
         "date_histogram" => dates::date_histogram(reader, o).map(AggKind::DateHistogram),
         "histogram" => bucket::histogram(o).map(AggKind::Histogram),
         "range" => bucket::range(o).map(AggKind::Range),
@@ -92,6 +93,7 @@ fn read(reader: &mut Reader, o: &Options<'_>, depth: usize) -> Result<AggKind, Q
         "missing" => bucket::missing(o).map(AggKind::Missing),
         "percentiles" => metric::percentiles(o).map(AggKind::Percentiles),
         "cardinality" => metric::cardinality(o).map(AggKind::Cardinality),
+        "global" => o.only(&[], &[]).map(|()| AggKind::Bucket(BucketAgg::Global)),
         ty => match metric::metric_of(ty) {
             Some(metric) => metric::metric(o, metric).map(AggKind::Metric),
             None => Err(QueryError::parsing(format!("Unknown aggregation type [{ty}]"))),
@@ -99,7 +101,7 @@ fn read(reader: &mut Reader, o: &Options<'_>, depth: usize) -> Result<AggKind, Q
     }
 }
 
-/// Metrics hold no aggregations, and an order by a metric needs that metric.
+/// Metrics hold no aggregations.
 fn check_nesting(
     o: &Options<'_>,
     kind: &AggKind,
@@ -115,7 +117,6 @@ fn check_nesting(
                 o.name, o.ty
             )))
         }
-        AggKind::Terms(terms) => bucket::check_order(o, terms, inner),
         _ => Ok(()),
     }
 }

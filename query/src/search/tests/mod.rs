@@ -1,6 +1,7 @@
 //! Searches over live batches, over splits and over both, against the plainest evaluator.
 
 mod aggs;
+mod buckets;
 mod corpus;
 mod faults;
 mod limits;
