@@ -96,7 +96,7 @@ impl Decimal {
         let digits = match () {
             () if size.is_infinite() => "\u{221e}".to_owned(),
             () if self.exponent.is_some() => self.scientific(size),
-            () => self.plain(size, self.whole.0),
+            () => self.plain(size, self.whole.0, self.fraction.1),
         };
         let below = number.is_sign_negative() && digits.bytes().any(|b| (b'1'..=b'9').contains(&b));
         match (&self.negative, below || number == f64::NEG_INFINITY) {
@@ -106,8 +106,8 @@ impl Decimal {
         }
     }
 
-    fn plain(&self, size: f64, least: usize) -> String {
-        let text = format!("{size:.*}", self.fraction.1);
+    fn plain(&self, size: f64, least: usize, most: usize) -> String {
+        let text = format!("{size:.*}", most);
         let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
         let mut fraction = fraction.to_owned();
         while fraction.len() > self.fraction.0 && fraction.ends_with('0') {
@@ -133,17 +133,28 @@ impl Decimal {
     fn scientific(&self, size: f64) -> String {
         let (least, most) = self.whole;
         let place = |size: f64| if size == 0.0 { 0 } else { size.log10().floor() as i32 };
-        let exponent_of = |size: f64| match (most > least && most > 1, most as i32) {
-            (true, most) => place(size).div_euclid(most) * most,
-            _ => place(size) - (least.max(1) as i32 - 1),
+        let by_groups = most > least && most > 1;
+        let exponent_of = |size: f64| match by_groups {
+            true => place(size).div_euclid(most as i32) * most as i32,
+            false => place(size) - (least.max(1) as i32 - 1),
         };
-        let mut exponent = if size == 0.0 { 0 } else { exponent_of(size) };
-        let mut mantissa = self.plain(size / 10f64.powi(exponent), least.max(1));
+        let mantissa_of = |exponent: i32| {
+            let mantissa = size / 10f64.powi(exponent);
+            // In groups it is the digits in all that are counted.
+            let whole = (place(mantissa) + 1).max(1) as usize;
+            let digits = match by_groups {
+                true => (least + self.fraction.1).saturating_sub(whole),
+                false => self.fraction.1,
+            };
+            self.plain(mantissa, least.max(1), digits)
+        };
+        let mut exponent = exponent_of(size);
+        let mut mantissa = mantissa_of(exponent);
         let rounded: f64 = mantissa.replace(',', "").parse().unwrap_or(0.0);
         let again = exponent_of(rounded * 10f64.powi(exponent));
         if size > 0.0 && again != exponent {
             exponent = again;
-            mantissa = self.plain(size / 10f64.powi(exponent), least.max(1));
+            mantissa = mantissa_of(exponent);
         }
         let sign = if exponent < 0 { "-" } else { "" };
         let width = self.exponent.unwrap_or(1);
@@ -215,7 +226,7 @@ mod tests {
             ("0 'ms'", 12.6, "13 ms"),
             ("0.###E0", 12345.0, "1.234E4"),
             ("0.##E00", 0.00012, "1.2E-04"),
-            ("##0.##E0", 12345.0, "12.34E3"),
+            ("##0.##E0", 12345.0, "12.3E3"),
             ("0.00", f64::INFINITY, "\u{221e}"),
             ("0.00", f64::NEG_INFINITY, "-\u{221e}"),
             ("0", f64::NAN, "NaN"),

@@ -1,18 +1,23 @@
 //! What numbers do the matching records make? Planned once, collected per split or live batch,
 //! merged, and written as Elasticsearch writes it.
 
+mod adjacency;
 mod answer;
+mod auto_date;
 mod buckets;
 pub mod cardinality;
 mod choice;
 mod collect;
+mod composite;
 mod date;
 mod direct;
 pub mod key;
 mod keyed;
 mod more;
+mod multi;
 pub mod partial;
 pub mod percentiles;
+mod rare;
 mod rounding;
 mod scope;
 mod sinks;
@@ -20,7 +25,9 @@ mod slots;
 pub mod source;
 pub mod stats;
 mod terms;
+mod tuples;
 mod values;
+mod variable;
 
 use hashbrown::HashMap;
 use index::read::RowSet;
@@ -173,6 +180,7 @@ fn plan_bucket(
     agg: &BucketAgg,
     subs: Vec<Planned>,
 ) -> Result<Planned, QueryError> {
+    let mut subs = subs;
     let more: Box<dyn More> = match agg {
         BucketAgg::Global if depth > 0 => {
             return Err(QueryError::illegal(format!(
@@ -181,6 +189,16 @@ fn plan_bucket(
             )));
         }
         BucketAgg::Global => Box::new(scope::Global),
+        BucketAgg::Composite(agg) => Box::new(composite::Composite::new(agg)?),
+        BucketAgg::MultiTerms(agg) => Box::new(multi::MultiTerms::new(agg, &subs)?),
+        BucketAgg::RareTerms(agg) => {
+            let (rare, inner) = rare::RareTerms::new(agg, subs)?;
+            subs = inner;
+            Box::new(rare)
+        }
+        BucketAgg::Adjacency(agg) => Box::new(adjacency::Adjacency::new(agg)?),
+        BucketAgg::AutoDate(agg) => Box::new(auto_date::AutoDate::new(agg)?),
+        BucketAgg::VariableWidth(agg) => Box::new(variable::VariableWidth::new(agg)),
         other => return Err(QueryError::illegal(format!("{other:?}"))),
     };
     Ok(Planned { name: name.to_owned(), kind: Kind::More(more), subs, meta: None })

@@ -4,13 +4,15 @@ mod bucket;
 mod dates;
 mod keys;
 mod metric;
+mod more;
+mod names;
 
 use serde_json::{Map, Value as Json};
 
 use super::Reader;
 use super::json::{bad, boolean, float, integer, kind};
 use crate::error::QueryError;
-use crate::request::{Agg, AggKind, BucketAgg};
+use crate::request::{Agg, AggKind};
 
 /// Reads an `aggs` object at a depth of nesting.
 pub(super) fn aggs(
@@ -93,10 +95,12 @@ fn read(reader: &mut Reader, o: &Options<'_>, depth: usize) -> Result<AggKind, Q
         "missing" => bucket::missing(o).map(AggKind::Missing),
         "percentiles" => metric::percentiles(o).map(AggKind::Percentiles),
         "cardinality" => metric::cardinality(o).map(AggKind::Cardinality),
-        "global" => o.only(&[], &[]).map(|()| AggKind::Bucket(BucketAgg::Global)),
         ty => match metric::metric_of(ty) {
             Some(metric) => metric::metric(o, metric).map(AggKind::Metric),
-            None => Err(QueryError::parsing(format!("Unknown aggregation type [{ty}]"))),
+            None => match more::read(reader, o, depth)? {
+                Some(agg) => Ok(AggKind::Bucket(agg)),
+                None => Err(names::unknown(ty)),
+            },
         },
     }
 }

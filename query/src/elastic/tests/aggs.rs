@@ -138,7 +138,6 @@ fn aggregation_errors() {
                  [x] needs a [field]";
     check(&[
         (json!({"foo": {}}), "Unknown aggregation type [foo]"),
-        (json!({"top_metrics": {"metrics": []}}), "Unknown aggregation type [top_metrics]"),
         (json!({}), "Missing definition for aggregation [x]"),
         (json!(5), "Aggregation definition for [x] must be an object, got a number"),
         (

@@ -28,7 +28,7 @@ fn asked(corpus: &Corpus, body: &Json) -> Vec<Result<Json, QueryError>> {
 }
 
 /// The aggregations of a body, which are the same in every layout.
-fn of(corpus: &Corpus, body: &Json) -> Json {
+pub(super) fn of(corpus: &Corpus, body: &Json) -> Json {
     let mut all = asked(corpus, body).into_iter().map(|got| got.unwrap_or_else(|e| panic!("{e}")));
     let first = all.next().unwrap();
     for (at, other) in all.enumerate() {
@@ -38,35 +38,35 @@ fn of(corpus: &Corpus, body: &Json) -> Json {
 }
 
 /// The one aggregation of all records of the small corpus.
-fn one(agg: Json) -> Json {
+pub(super) fn one(agg: Json) -> Json {
     of(small(), &json!({"size": 0, "aggs": {"a": agg}}))["a"].take()
 }
 
 /// The reason why a body is refused.
-fn refused(agg: &Json) -> String {
+pub(super) fn refused(agg: &Json) -> String {
     let body = json!({"size": 0, "aggs": {"a": agg}});
     let mut errors = asked(small(), &body).into_iter().map(|got| got.expect_err("no error"));
     errors.next().unwrap().reason
 }
 
-fn list(answer: &Json) -> Vec<Json> {
+pub(super) fn list(answer: &Json) -> Vec<Json> {
     answer["buckets"].as_array().unwrap_or_else(|| panic!("{answer}")).clone()
 }
 
-fn keys(answer: &Json) -> Vec<String> {
+pub(super) fn keys(answer: &Json) -> Vec<String> {
     list(answer).iter().map(|b| text(&b["key"])).collect()
 }
 
-fn counts(answer: &Json) -> BTreeMap<String, u64> {
+pub(super) fn counts(answer: &Json) -> BTreeMap<String, u64> {
     list(answer).iter().map(|b| (text(&b["key"]), b["doc_count"].as_u64().unwrap())).collect()
 }
 
-fn text(value: &Json) -> String {
+pub(super) fn text(value: &Json) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// How many of the records have each value.
-fn naive(field: &str, docs: &[&Doc]) -> BTreeMap<String, u64> {
+pub(super) fn naive(field: &str, docs: &[&Doc]) -> BTreeMap<String, u64> {
     let mut out = BTreeMap::new();
     for doc in docs {
         let values: BTreeSet<String> = doc.of(field).iter().map(text).collect();
@@ -75,7 +75,7 @@ fn naive(field: &str, docs: &[&Doc]) -> BTreeMap<String, u64> {
     out
 }
 
-fn all(corpus: &'static Corpus) -> Vec<&'static Doc> {
+pub(super) fn all(corpus: &'static Corpus) -> Vec<&'static Doc> {
     corpus.docs.iter().collect()
 }
 

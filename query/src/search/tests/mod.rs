@@ -5,6 +5,7 @@ mod buckets;
 mod corpus;
 mod faults;
 mod limits;
+mod more_buckets;
 mod naive;
 mod pages;
 
