@@ -1,5 +1,7 @@
 //! What does a search ask for? Query, order, page, what of the documents, aggregations.
 
+mod buckets;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -8,6 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::ast::Query;
 use crate::highlight::Highlight;
+pub use buckets::*;
 
 /// A search, whatever language it came in.
 #[derive(Clone, Debug)]
@@ -239,10 +242,12 @@ pub enum AggKind {
     Percentiles(PercentilesAgg),
     /// How many distinct values.
     Cardinality(String),
+    /// Any other kind of buckets, and the hits in them.
+    Bucket(BucketAgg),
 }
 
 /// `terms`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TermsAgg {
     /// The field.
     pub field: String,
@@ -254,6 +259,12 @@ pub struct TermsAgg {
     pub min_doc_count: u64,
     /// Records without the field count under this key.
     pub missing: Option<Json>,
+    /// Which keys.
+    pub choice: Choice,
+    /// Format of the keys that are times or numbers.
+    pub format: Option<String>,
+    /// Buckets tell their own error.
+    pub shows_error: bool,
 }
 
 /// What buckets are ordered by.
@@ -268,7 +279,7 @@ pub enum BucketOrder {
 }
 
 /// `date_histogram`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct DateHistogramAgg {
     /// The field.
     pub field: String,
@@ -280,14 +291,19 @@ pub struct DateHistogramAgg {
     pub time_zone: Option<String>,
     /// Only buckets with at least so many records; 0 fills the gaps.
     pub min_doc_count: u64,
-    /// Make buckets from here to here even if empty (nanoseconds, both included).
+    /// Make buckets from here to here even if empty (nanoseconds, both included). An end that is
+    /// not given is the other end of time, and makes no bucket.
     pub extended_bounds: Option<(i64, i64)>,
-    /// Make no buckets outside (nanoseconds, both included).
+    /// Make no buckets that begin outside (nanoseconds, the end is outside).
     pub hard_bounds: Option<(i64, i64)>,
     /// Format of `key_as_string`.
     pub format: Option<String>,
     /// Buckets as an object by key.
     pub keyed: bool,
+    /// Records without the field count as of this time, nanoseconds.
+    pub missing: Option<i64>,
+    /// In what order: each key with "descending"; by key if empty.
+    pub order: Vec<(BucketOrder, bool)>,
 }
 
 /// Width of a date histogram's buckets.
@@ -299,10 +315,17 @@ pub enum Interval {
     Calendar(CalendarUnit),
 }
 
+impl Default for Interval {
+    fn default() -> Self {
+        Interval::Calendar(CalendarUnit::Day)
+    }
+}
+
 /// A unit of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum CalendarUnit {
+    Second,
     Minute,
     Hour,
     Day,
@@ -313,7 +336,7 @@ pub enum CalendarUnit {
 }
 
 /// `histogram`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct HistogramAgg {
     /// The field.
     pub field: String,
@@ -323,14 +346,23 @@ pub struct HistogramAgg {
     pub offset: f64,
     /// Only buckets with at least so many records; 0 fills the gaps.
     pub min_doc_count: u64,
-    /// Make buckets from here to here even if empty.
+    /// Make buckets from here to here even if empty. An end that is not given is the other end of
+    /// all numbers, and makes no bucket.
     pub extended_bounds: Option<(f64, f64)>,
+    /// Make no buckets outside (both included).
+    pub hard_bounds: Option<(f64, f64)>,
     /// Buckets as an object by key.
     pub keyed: bool,
+    /// Records without the field count as this.
+    pub missing: Option<f64>,
+    /// Format of `key_as_string`.
+    pub format: Option<String>,
+    /// In what order: each key with "descending"; by key if empty.
+    pub order: Vec<(BucketOrder, bool)>,
 }
 
 /// `range` and `date_range`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RangeAgg {
     /// The field.
     pub field: String,
@@ -340,8 +372,12 @@ pub struct RangeAgg {
     pub keyed: bool,
     /// Bounds are milliseconds since 1970 and printed as times.
     pub date: bool,
-    /// Format of the printed times.
+    /// Format of the printed times or numbers.
     pub format: Option<String>,
+    /// Zone of the printed times: IANA name or `+hh:mm`; `None` is UTC.
+    pub time_zone: Option<String>,
+    /// Records without the field count as this.
+    pub missing: Option<f64>,
 }
 
 /// One range of a `range` aggregation.
@@ -362,6 +398,8 @@ pub struct FiltersAgg {
     pub filters: Vec<(Option<String>, Query)>,
     /// A bucket of what none matches, under this name.
     pub other: Option<String>,
+    /// Buckets of named queries are an object by name.
+    pub keyed: bool,
 }
 
 /// `min`, `max`, `avg`, `sum`, `stats`, `extended_stats`, `value_count`.

@@ -8,13 +8,16 @@ use model::time::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::buckets::{HistogramBuckets, date_starts, histogram_steps, ordered};
+use super::choice::KeyFormat;
 use super::key::Key;
 use super::keyed::too_many_buckets;
 use super::partial::{Bucket, Partial};
 use super::{DatePlan, Kind, Planned, empty, is_time_field};
 use crate::dates::Formats;
 use crate::error::QueryError;
-use crate::request::{FiltersAgg, HistogramAgg, PercentilesAgg, RangeAgg, RangeBucket, TermsAgg};
+use crate::request::{
+    BucketOrder, FiltersAgg, HistogramAgg, PercentilesAgg, RangeAgg, RangeBucket,
+};
 use crate::tree::{Object, Tree};
 
 /// The `aggregations` object.
@@ -29,15 +32,41 @@ pub fn answer(
     if partials.is_empty() {
         partials = empty(planned);
     }
-    Writer { left: buckets_max, buckets_max }.all(planned, partials)
+    let shown = planned.iter().position(Planned::is_hidden).unwrap_or(planned.len());
+    let hidden = partials.split_off(shown.min(partials.len()));
+    let backgrounds = hidden.into_iter().filter_map(|partial| match partial {
+        Partial::Slots(mut slots) => slots.pop()?.subs.pop(),
+        _ => None,
+    });
+    let mut writer =
+        Writer { left: buckets_max, buckets_max, backgrounds: backgrounds.collect(), scale: 1.0 };
+    writer.all(&planned[..shown], partials)
 }
 
-struct Writer {
+/// Writes answers.
+pub(super) struct Writer {
     left: usize,
     buckets_max: usize,
+    /// What is known of all records, for the aggregations that need it.
+    pub(super) backgrounds: Vec<Partial>,
+    /// Counts of a sample stand for so many times as many.
+    pub(super) scale: f64,
 }
 
 impl Writer {
+    /// A count, of all records when it is of a sample.
+    pub(super) fn scaled(&self, count: u64) -> u64 {
+        match self.scale == 1.0 {
+            true => count,
+            false => (count as f64 * self.scale).round() as u64,
+        }
+    }
+
+    /// How many more buckets there may be.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
     fn take(&mut self, buckets: usize) -> Result<(), QueryError> {
         match self.left.checked_sub(buckets) {
             Some(left) => {
@@ -80,10 +109,8 @@ impl Writer {
         out: &mut Object,
     ) -> Result<(), QueryError> {
         match (&planned.kind, partial) {
-            (Kind::Terms(agg), Partial::Keyed(map)) => {
-                let buckets = ordered(agg, &planned.subs, map);
-                self.terms(agg, planned, buckets, out)?;
-            }
+            (Kind::Terms(plan), Partial::Keyed(map)) => self.terms(plan, planned, map, out)?,
+            (Kind::More(more), partial) => more.write(self, planned, partial, out)?,
             (Kind::Date(plan), Partial::Keyed(map)) => {
                 let buckets = map.into_iter().filter_map(|(key, bucket)| match key {
                     Key::Time(ns) => Some((ns, bucket)),
@@ -91,19 +118,17 @@ impl Writer {
                 });
                 out.push("buckets", self.dates(plan, planned, buckets.collect())?);
             }
-            (Kind::Histogram(agg), Partial::Keyed(map)) => {
+            (Kind::Histogram(agg, format), Partial::Keyed(map)) => {
                 let buckets = map.into_iter().filter_map(|(key, bucket)| match key {
                     Key::Int(at) => Some((at, bucket)),
                     _ => None,
                 });
-                out.push("buckets", self.histogram(agg, planned, buckets.collect())?);
+                out.push("buckets", self.histogram((agg, format), planned, buckets.collect())?);
             }
-            (Kind::Range(agg, formats), Partial::Slots(slots)) => {
-                out.push("buckets", self.ranges((agg, formats), planned, slots)?);
+            (Kind::Range(agg, format), Partial::Slots(slots)) => {
+                out.push("buckets", self.ranges((agg, format), planned, slots)?);
             }
-            (Kind::Filter(_), Partial::Slots(mut slots)) => {
-                self.bucket(out, &planned.subs, slots.pop().unwrap_or_default())?;
-            }
+            (Kind::Filter(_), partial) => self.single(planned, partial, out)?,
             (Kind::Filters(agg, _), Partial::Slots(slots)) => {
                 out.push("buckets", self.filters(agg, planned, slots)?);
             }
@@ -125,46 +150,41 @@ impl Writer {
         Ok(())
     }
 
+    /// The answer of a kind that makes one bucket.
+    pub(super) fn single(
+        &mut self,
+        planned: &Planned,
+        partial: Partial,
+        out: &mut Object,
+    ) -> Result<(), QueryError> {
+        let Partial::Slots(mut slots) = partial else { return Ok(()) };
+        self.bucket(out, &planned.subs, slots.pop().unwrap_or_default())
+    }
+
     /// Adds to a bucket's head its count and the nested answers.
-    fn bucket(
+    pub(super) fn bucket(
         &mut self,
         head: &mut Object,
         subs: &[Planned],
         bucket: Bucket,
     ) -> Result<(), QueryError> {
-        self.take(1)?;
-        head.push("doc_count", bucket.docs);
-        let partials = if bucket.subs.is_empty() { empty(subs) } else { bucket.subs };
-        self.add_all(subs, partials, head)
+        self.counted(head, (subs, false), bucket)
     }
 
-    fn terms(
+    /// The same, with the error of the count where it is asked for: counts are exact.
+    pub(super) fn counted(
         &mut self,
-        agg: &TermsAgg,
-        planned: &Planned,
-        buckets: Vec<(Key, Bucket)>,
-        out: &mut Object,
+        head: &mut Object,
+        (subs, shows_error): (&[Planned], bool),
+        bucket: Bucket,
     ) -> Result<(), QueryError> {
-        let rest: u64 = buckets.iter().skip(agg.size).map(|(_, b)| b.docs).sum();
-        let mut list = Vec::with_capacity(buckets.len().min(agg.size));
-        for (key, bucket) in buckets.into_iter().take(agg.size) {
-            let mut head = Object::with_capacity(2 + planned.subs.len());
-            head.push("key", key.json());
-            let text = match key {
-                Key::Bool(v) => Some(v.to_string()),
-                Key::Time(ns) => Some(Timestamp(ns).rfc3339_millis()),
-                _ => None,
-            };
-            if let Some(text) = text {
-                head.push("key_as_string", text);
-            }
-            self.bucket(&mut head, &planned.subs, bucket)?;
-            list.push(Tree::Object(head));
+        self.take(1)?;
+        head.push("doc_count", self.scaled(bucket.docs));
+        if shows_error {
+            head.push("doc_count_error_upper_bound", 0);
         }
-        out.push("doc_count_error_upper_bound", 0);
-        out.push("sum_other_doc_count", rest);
-        out.push("buckets", Tree::List(list));
-        Ok(())
+        let partials = if bucket.subs.is_empty() { empty(subs) } else { bucket.subs };
+        self.add_all(subs, partials, head)
     }
 
     fn dates(
@@ -176,12 +196,11 @@ impl Writer {
         let (agg, mut buckets) = (&plan.agg, buckets);
         let starts = date_starts(plan, &buckets, self.left)
             .ok_or_else(|| too_many_buckets(self.buckets_max))?;
-        let mut list = Vec::with_capacity(starts.len());
-        for start in starts {
-            let bucket = buckets.remove(&start).unwrap_or_default();
-            if bucket.docs < agg.min_doc_count {
-                continue;
-            }
+        let all = starts.into_iter().map(|s| (s, buckets.remove(&s).unwrap_or_default()));
+        let all = all.filter(|(_, bucket)| bucket.docs >= agg.min_doc_count);
+        let all = self.in_order(&agg.order, planned, all.collect());
+        let mut list = Vec::with_capacity(all.len());
+        for (start, bucket) in all {
             let text = plan.print(start);
             let mut head = Object::with_capacity(3 + planned.subs.len());
             head.push("key_as_string", text.clone());
@@ -194,31 +213,48 @@ impl Writer {
 
     fn histogram(
         &mut self,
-        agg: &HistogramAgg,
+        (agg, format): (&HistogramAgg, &KeyFormat),
         planned: &Planned,
         buckets: HistogramBuckets,
     ) -> Result<Tree, QueryError> {
         let mut buckets = buckets;
         let steps = histogram_steps(agg, &buckets, self.left)
             .ok_or_else(|| too_many_buckets(self.buckets_max))?;
-        let mut list = Vec::with_capacity(steps.len());
-        for at in steps {
-            let bucket = buckets.remove(&at).unwrap_or_default();
-            if bucket.docs < agg.min_doc_count {
-                continue;
-            }
+        let all = steps.into_iter().map(|s| (s, buckets.remove(&s).unwrap_or_default()));
+        let all = all.filter(|(_, bucket)| bucket.docs >= agg.min_doc_count);
+        let all = self.in_order(&agg.order, planned, all.collect());
+        let mut list = Vec::with_capacity(all.len());
+        for (at, bucket) in all {
             let key = at as f64 * agg.interval + agg.offset;
             let mut head = Object::with_capacity(2 + planned.subs.len());
             head.push("key", key);
+            let text = format.number(key);
+            text.iter().for_each(|text| head.push("key_as_string", text.clone()));
             self.bucket(&mut head, &planned.subs, bucket)?;
-            list.push((json!(key).to_string(), head));
+            list.push((text.unwrap_or_else(|| json!(key).to_string()), head));
         }
         Ok(listed(list, agg.keyed))
     }
 
+    /// Buckets by number in the order asked for; they come by key.
+    fn in_order(
+        &self,
+        order: &[(BucketOrder, bool)],
+        planned: &Planned,
+        list: Vec<(i64, Bucket)>,
+    ) -> Vec<(i64, Bucket)> {
+        if order.is_empty() || order == [(BucketOrder::Key, false)] {
+            return list;
+        }
+        let list = list.into_iter().map(|(at, bucket)| (Key::Int(at), bucket)).collect();
+        let at = |key: Key| if let Key::Int(at) = key { at } else { 0 };
+        let list = ordered(order, &planned.subs, list).into_iter();
+        list.map(|(key, bucket)| (at(key), bucket)).collect()
+    }
+
     fn ranges(
         &mut self,
-        (agg, formats): (&RangeAgg, &Formats),
+        (agg, format): (&RangeAgg, &KeyFormat),
         planned: &Planned,
         slots: Vec<Bucket>,
     ) -> Result<Tree, QueryError> {
@@ -230,9 +266,11 @@ impl Writer {
                 .total_cmp(&end(b.from, f64::NEG_INFINITY))
                 .then(end(a.to, f64::INFINITY).total_cmp(&end(b.to, f64::INFINITY)))
         });
-        let print = |v: f64| {
-            if agg.date { print_millis(formats, v) } else { json!(v).to_string() }
+        let written = |v: f64| match agg.date {
+            true => Some(format.time((v * 1e6) as i64)),
+            false => format.number(v),
         };
+        let print = |v: f64| written(v).unwrap_or_else(|| json!(v).to_string());
         let mut list = Vec::with_capacity(all.len());
         for (range, bucket) in all {
             let text = |v: Option<f64>| v.map_or_else(|| "*".to_owned(), print);
@@ -248,8 +286,8 @@ impl Writer {
             for (end, as_string, value) in ends {
                 if let Some(value) = value {
                     head.push(end, value);
-                    if agg.date {
-                        head.push(as_string, print(value));
+                    if let Some(text) = written(value) {
+                        head.push(as_string, text);
                     }
                 }
             }
@@ -270,15 +308,18 @@ impl Writer {
         let mut list = Vec::new();
         for (name, bucket) in names.chain(agg.other.clone()).zip(slots) {
             let mut body = Object::default();
+            if named && !agg.keyed {
+                body.push("key", name.clone());
+            }
             self.bucket(&mut body, &planned.subs, bucket)?;
             list.push((name, body));
         }
-        Ok(listed(list, named))
+        Ok(listed(list, named && agg.keyed))
     }
 }
 
 /// `buckets` as a list, or as an object by name.
-fn listed(list: Vec<(String, Object)>, keyed: bool) -> Tree {
+pub(super) fn listed(list: Vec<(String, Object)>, keyed: bool) -> Tree {
     match keyed {
         true => {
             let members = list.into_iter().map(|(name, body)| (name.into(), body.into()));

@@ -7,24 +7,21 @@ use hashbrown::HashMap;
 use super::key::Key;
 use super::partial::{Bucket, Partial};
 use super::{DatePlan, Kind, Planned};
-use crate::request::{BucketOrder, HistogramAgg, Metric, TermsAgg};
+use crate::request::{BucketOrder, HistogramAgg, Metric};
 
 /// Buckets of a histogram by start or number.
 pub(super) type HistogramBuckets = HashMap<i64, Bucket>;
 
-/// The buckets of `terms` in the order asked for: by default the fullest first, then by key.
+/// Buckets in the order asked for: by default the fullest first, then by key.
 pub(super) fn ordered(
-    agg: &TermsAgg,
+    order: &[(BucketOrder, bool)],
     subs: &[Planned],
-    map: HashMap<Key, Bucket>,
+    list: Vec<(Key, Bucket)>,
 ) -> Vec<(Key, Bucket)> {
-    let mut order = agg.order.clone();
-    if order.is_empty() {
-        order.push((BucketOrder::Count, true));
-    }
-    let mut out: Vec<(Vec<Option<f64>>, Key, Bucket)> = map
+    let by_count = [(BucketOrder::Count, true)];
+    let order = if order.is_empty() { &by_count } else { order };
+    let mut out: Vec<(Vec<Option<f64>>, Key, Bucket)> = list
         .into_iter()
-        .filter(|(_, bucket)| bucket.docs >= agg.min_doc_count)
         .map(|(key, mut bucket)| {
             let numbers = order
                 .iter()
@@ -78,7 +75,7 @@ fn find<'p>(subs: &'p [Planned], path: &'p str) -> Option<(usize, &'p Planned, &
 pub(super) fn order_is_known(subs: &[Planned], path: &str) -> bool {
     let Some((_, planned, rest)) = find(subs, path) else { return false };
     match &planned.kind {
-        Kind::Filter(_) => match rest.strip_prefix('>') {
+        _ if planned.is_single() => match rest.strip_prefix('>') {
             Some(inner) => order_is_known(&planned.subs, inner),
             None => rest.is_empty() || rest == "._count" || rest == ".doc_count",
         },
@@ -112,7 +109,7 @@ fn percent_of(rest: &str) -> Option<f64> {
 fn order_value(subs: &[Planned], partials: &mut [Partial], path: &str) -> Option<f64> {
     let (at, planned, rest) = find(subs, path)?;
     match (&planned.kind, partials.get_mut(at)?) {
-        (Kind::Filter(_), Partial::Slots(slots)) => {
+        (_, Partial::Slots(slots)) if planned.is_single() => {
             let bucket = slots.first_mut()?;
             match rest.strip_prefix('>') {
                 Some(inner) => order_value(&planned.subs, &mut bucket.subs, inner),
@@ -148,9 +145,8 @@ pub(super) fn date_starts(
         _ => (None, None),
     };
     if let Some((from, to)) = plan.agg.extended_bounds {
-        let (from, to) = (plan.rounding.bucket(from).0, plan.rounding.bucket(to).0);
-        first = Some(first.map_or(from, |f| f.min(from)));
-        last = Some(last.map_or(to, |l| l.max(to)));
+        let start = |at: i64| plan.rounding.bucket(at).0;
+        (first, last) = extended((first, last), (from, to), (i64::MIN, i64::MAX), start);
     }
     let (Some(first), Some(last)) = (first, last) else { return Some(starts) };
     let most = i128::from(last) - i128::from(first);
@@ -195,12 +191,27 @@ pub(super) fn histogram_steps(
     };
     if let Some((from, to)) = agg.extended_bounds {
         let step = |v: f64| ((v - agg.offset) / agg.interval).floor() as i64;
-        first = Some(first.map_or(step(from), |f| f.min(step(from))));
-        last = Some(last.map_or(step(to), |l| l.max(step(to))));
+        (first, last) =
+            extended((first, last), (from, to), (f64::NEG_INFINITY, f64::INFINITY), step);
     }
     let (Some(first), Some(last)) = (first, last) else { return Some(steps) };
     if i128::from(last) - i128::from(first) >= max as i128 {
         return None;
     }
     Some((first..=last).collect())
+}
+
+/// First and last bucket when there must be buckets from here to here; an end that is the other end
+/// of all values asks for none.
+fn extended<T: PartialEq>(
+    (first, last): (Option<i64>, Option<i64>),
+    (from, to): (T, T),
+    (least, most): (T, T),
+    bucket: impl Fn(T) -> i64,
+) -> (Option<i64>, Option<i64>) {
+    let from = (from != most).then(|| bucket(from));
+    let to = (to != least).then(|| bucket(to));
+    let first = first.into_iter().chain(from).min();
+    let last = last.into_iter().chain(to).max();
+    (first.or(last), last.or(first))
 }

@@ -47,12 +47,20 @@ pub struct BlockValues<'a> {
     pub field: FieldValues<'a>,
     rows: Vec<u32>,
     values: Vec<(u32, Raw)>,
+    /// What stands for no value.
+    missing: Option<(u32, Raw)>,
 }
 
 impl<'a> BlockValues<'a> {
     /// Of a field.
     pub fn new(field: FieldValues<'a>) -> Self {
-        Self { field, rows: Vec::new(), values: Vec::new() }
+        Self { field, rows: Vec::new(), values: Vec::new(), missing: None }
+    }
+
+    /// The same with a value for rows that have none.
+    pub fn or(mut self, missing: Option<Raw>) -> Self {
+        self.missing = missing.map(|value| (0, value));
+        self
     }
 
     /// Loads the values of a block; then [`BlockValues::of_pairs`] gives them.
@@ -83,7 +91,11 @@ impl<'a> BlockValues<'a> {
                     to += 1;
                 }
             }
-            (*row, *bucket, &values[from..to])
+            let found = &values[from..to];
+            match &self.missing {
+                Some(missing) if found.is_empty() => (*row, *bucket, std::slice::from_ref(missing)),
+                _ => (*row, *bucket, found),
+            }
         })
     }
 }

@@ -15,11 +15,11 @@ use super::keyed::too_many_buckets;
 use super::partial::{Bucket, Partial};
 use super::sinks::{Sink, spread};
 use super::source::{Dict, FieldValues, Segment};
+use super::terms::TermsPlan;
 use super::{DatePlan, Kind, Planned, collect, is_time_field};
 use crate::leaf::scan::{BLOCK_ROWS, for_each_block};
 use crate::leaf::{LeafError, SplitEval};
 use crate::plan::Node;
-use crate::request::TermsAgg;
 
 /// The largest dictionary that is counted anew for each bucket of time, in strings.
 const TERMS_MAX: usize = 4096;
@@ -39,15 +39,14 @@ pub(super) fn direct(
     match &planned.kind {
         Kind::Filter(node) => of.slots(planned, std::slice::from_ref(node), false).map(Some),
         Kind::Filters(agg, nodes) => of.slots(planned, nodes, agg.other.is_some()).map(Some),
-        Kind::Terms(agg) if planned.subs.is_empty() => {
-            let Some(dict) = of.dict(&agg.field)? else { return Ok(None) };
+        Kind::Terms(plan) if planned.subs.is_empty() => {
+            let Some(dict) = of.dict(&plan.agg.field)? else { return Ok(None) };
             let mut counts = vec![0; dict.dictionary.len()];
             eval.run.charge(counts.len() * size_of::<u64>())?;
             of.count_ords(&dict.column, rows.span(), &mut counts)?;
-            let missing = agg.missing.as_ref().map(Key::of_json);
-            of.terms(&dict, &counts, (u64::from(rows.count()), missing)).map(Some)
+            of.terms((&dict, plan), &counts, u64::from(rows.count())).map(Some)
         }
-        Kind::Terms(agg) => of.terms_of_numbers(agg, &planned.subs),
+        Kind::Terms(plan) => of.terms_of_numbers(plan, &planned.subs),
         Kind::Metric(_) | Kind::Percentiles(_) => of.numbers(planned),
         Kind::Cardinality(path) => of.cardinality(path),
         Kind::Date(plan) => of.date(plan, &planned.subs),
@@ -124,22 +123,24 @@ impl Of<'_> {
     /// Buckets of counts by ordinal, and of the rows that have no value.
     fn terms(
         &self,
-        dict: &Dict,
+        (dict, plan): (&Dict, &TermsPlan),
         counts: &[u64],
-        (docs, missing): (u64, Option<Key>),
+        docs: u64,
     ) -> Result<Partial, LeafError> {
         let mut out: HashMap<Key, Bucket> = HashMap::new();
         let mut bytes = 0;
         for (ord, docs) in (0u32..).zip(counts).filter(|(_, docs)| **docs > 0) {
-            let text = dict.dictionary.get(ord);
-            bytes += BUCKET_BYTES + text.len();
-            out.insert(Key::Str(text.into()), Bucket { docs: *docs, subs: Vec::new() });
+            let key = Key::Str(dict.dictionary.get(ord).into());
+            if plan.takes(&key) {
+                bytes += BUCKET_BYTES + key.heap_bytes();
+                out.insert(key, Bucket { docs: *docs, subs: Vec::new() });
+            }
         }
         self.eval.run.charge(bytes)?;
         let without = docs - counts.iter().sum::<u64>().min(docs);
-        if let (Some(missing), true) = (missing, without > 0) {
+        if let (Some(missing), true) = (plan.missing_key(), without > 0) {
             // The stand-in for no value can be a value as well.
-            out.entry(missing).or_default().docs += without;
+            out.entry(missing.clone()).or_default().docs += without;
         }
         Ok(Partial::Keyed(out))
     }
@@ -189,10 +190,10 @@ impl Of<'_> {
     /// Buckets by ordinal, with numbers in each.
     fn terms_of_numbers(
         &self,
-        agg: &TermsAgg,
+        plan: &TermsPlan,
         subs: &[Planned],
     ) -> Result<Option<Partial>, LeafError> {
-        let dict = self.dict(&agg.field)?;
+        let dict = self.dict(&plan.agg.field)?;
         let Some(dict) = dict.filter(|d| d.dictionary.len() <= TERMS_MAX) else { return Ok(None) };
         // The last bucket is of the rows without a value.
         let without = dict.dictionary.len();
@@ -215,8 +216,10 @@ impl Of<'_> {
         for (ord, docs) in docs.into_iter().enumerate() {
             let subs = subs.iter_mut().filter_map(Iterator::next).collect();
             let key = match ord == without {
-                true => agg.missing.as_ref().map(Key::of_json),
-                false => Some(Key::Str(dict.dictionary.get(ord as u32).into())),
+                true => plan.missing_key().cloned(),
+                false => {
+                    Some(Key::Str(dict.dictionary.get(ord as u32).into())).filter(|k| plan.takes(k))
+                }
             };
             if let Some(key) = key.filter(|_| docs > 0) {
                 run.charge(BUCKET_BYTES)?;
@@ -273,8 +276,8 @@ impl Of<'_> {
         for inner in &mut inner {
             nested.push(
                 match inner {
-                    Inner::Terms(dict, missing, counts) => {
-                        self.terms_of_runs(&runs, (dict, missing), counts)?
+                    Inner::Terms(dict, plan, counts) => {
+                        self.terms_of_runs(&runs, (dict, plan), counts)?
                     }
                     Inner::Numbers(sub) => self.numbers_of_runs(&runs, sub)?,
                 }
@@ -295,19 +298,19 @@ impl Of<'_> {
     fn inner<'s>(&self, subs: &'s [Planned]) -> Result<Option<Vec<Inner<'s>>>, LeafError> {
         let mut out = Vec::with_capacity(subs.len());
         for sub in subs {
-            let Kind::Terms(agg) = &sub.kind else {
+            let Kind::Terms(plan) = &sub.kind else {
                 if !Sink::takes(sub) {
                     return Ok(None);
                 }
                 out.push(Inner::Numbers(sub));
                 continue;
             };
-            let dict = if sub.subs.is_empty() { self.dict(&agg.field)? } else { None };
+            let dict = if sub.subs.is_empty() { self.dict(&plan.agg.field)? } else { None };
             let Some(dict) = dict.filter(|d| d.dictionary.len() <= TERMS_MAX) else {
                 return Ok(None);
             };
             let counts = vec![0; dict.dictionary.len()];
-            out.push(Inner::Terms(dict, agg.missing.as_ref().map(Key::of_json), counts));
+            out.push(Inner::Terms(dict, plan, counts));
         }
         Ok(Some(out))
     }
@@ -315,7 +318,7 @@ impl Of<'_> {
     fn terms_of_runs(
         &self,
         runs: &[(i64, Range<u32>)],
-        (dict, missing): (&Dict, &Option<Key>),
+        (dict, plan): (&Dict, &TermsPlan),
         counts: &mut [u64],
     ) -> Result<Vec<Partial>, LeafError> {
         let mut out = Vec::with_capacity(runs.len());
@@ -323,7 +326,7 @@ impl Of<'_> {
             let docs = u64::from(self.rows.count_in(rows.clone()));
             counts.fill(0);
             self.count_ords(&dict.column, rows.clone(), counts)?;
-            out.push(self.terms(dict, counts, (docs, missing.clone()))?);
+            out.push(self.terms((dict, plan), counts, docs)?);
         }
         Ok(out)
     }
@@ -351,27 +354,8 @@ impl Of<'_> {
 
 /// What is nested in buckets of time.
 enum Inner<'a> {
-    /// Strings with a dictionary: it, the key of no value, and its counts.
-    Terms(Dict, Option<Key>, Vec<u64>),
+    /// Strings with a dictionary: it, the plan, and its counts.
+    Terms(Dict, &'a TermsPlan, Vec<u64>),
     /// Numbers.
     Numbers(&'a Planned),
-}
-
-/// Collects aggregations over rows of a split: what can be counted at once, and the rest.
-pub(super) fn collect_split(
-    planned: &[Planned],
-    eval: SplitEval<'_>,
-    rows: &RowSet,
-) -> Result<Vec<Partial>, LeafError> {
-    let mut out = Vec::with_capacity(planned.len());
-    let mut rest = Vec::new();
-    for plan in planned {
-        let found = direct(plan, eval, rows)?;
-        if found.is_none() {
-            rest.push(plan);
-        }
-        out.push(found);
-    }
-    let mut collected = super::collect_blocks(&rest, Segment::Split(eval), rows)?.into_iter();
-    Ok(out.into_iter().filter_map(|found| found.or_else(|| collected.next())).collect())
 }

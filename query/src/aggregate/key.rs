@@ -20,6 +20,10 @@ pub enum Key {
     Time(i64),
     /// Text.
     Str(Box<str>),
+    /// No value.
+    Null,
+    /// Several keys together.
+    Tuple(Box<[Key]>),
 }
 
 impl Key {
@@ -32,12 +36,14 @@ impl Key {
         }
     }
 
+    /// The key of a time: its millisecond.
+    pub fn time(at: Timestamp) -> Self {
+        Key::Time(at.0 - at.0.rem_euclid(model::time::NS_PER_MS))
+    }
+
     /// Bytes of its text.
     pub fn bytes(&self) -> usize {
-        match self {
-            Key::Str(text) => text.len(),
-            _ => 0,
-        }
+        self.heap_bytes()
     }
 
     /// The key that a JSON constant names.
@@ -63,6 +69,8 @@ impl Key {
             }
             Key::Time(ns) => Json::from(Timestamp(*ns).millis()),
             Key::Str(text) => Json::from(&**text),
+            Key::Null => Json::Null,
+            Key::Tuple(keys) => keys.iter().map(Key::json).collect(),
         }
     }
 
@@ -70,6 +78,7 @@ impl Key {
     pub fn heap_bytes(&self) -> usize {
         match self {
             Key::Str(text) => text.len(),
+            Key::Tuple(keys) => keys.iter().map(|k| size_of::<Key>() + k.heap_bytes()).sum(),
             _ => 0,
         }
     }
@@ -79,7 +88,7 @@ impl Key {
             Key::Bool(v) => Some(Number::Int(i64::from(*v))),
             Key::Int(v) | Key::Time(v) => Some(Number::Int(*v)),
             Key::Float(bits) => Some(Number::Float(f64::from_bits(*bits))),
-            Key::Str(_) => None,
+            Key::Str(_) | Key::Null | Key::Tuple(_) => None,
         }
     }
 
@@ -89,6 +98,8 @@ impl Key {
             Key::Int(_) | Key::Float(_) => 1,
             Key::Time(_) => 2,
             Key::Str(_) => 3,
+            Key::Tuple(_) => 4,
+            Key::Null => 5,
         }
     }
 }
@@ -103,6 +114,7 @@ impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
         self.rank().cmp(&other.rank()).then_with(|| match (self, other) {
             (Key::Str(a), Key::Str(b)) => a.cmp(b),
+            (Key::Tuple(a), Key::Tuple(b)) => a.cmp(b),
             _ => self.number().cmp(&other.number()),
         })
     }

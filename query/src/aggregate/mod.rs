@@ -1,22 +1,33 @@
 //! What numbers do the matching records make? Planned once, collected per split or live batch,
 //! merged, and written as Elasticsearch writes it.
 
+mod adjacency;
 mod answer;
+mod auto_date;
 mod buckets;
 pub mod cardinality;
+mod choice;
 mod collect;
+mod composite;
 mod date;
 mod direct;
 pub mod key;
 mod keyed;
+mod more;
+mod multi;
 pub mod partial;
 pub mod percentiles;
+mod rare;
 mod rounding;
+mod scope;
 mod sinks;
 mod slots;
 pub mod source;
 pub mod stats;
+mod terms;
+mod tuples;
 mod values;
+mod variable;
 
 use hashbrown::HashMap;
 use index::read::RowSet;
@@ -25,21 +36,24 @@ use model::time::Timestamp;
 use serde_json::{Map, Value as Json};
 
 use crate::ast::{Query, Test};
-use crate::dates::Formats;
+use crate::dates::{Formats, time_zone};
 use crate::error::QueryError;
 use crate::leaf::LeafError;
 use crate::leaf::scan::for_each_block;
 use crate::plan::Node;
 use crate::request::{
-    Agg, AggKind, BucketOrder, DateHistogramAgg, FiltersAgg, HistogramAgg, Metric, MetricAgg,
-    PercentilesAgg, RangeAgg, TermsAgg,
+    Agg, AggKind, BucketAgg, DateHistogramAgg, FiltersAgg, HistogramAgg, Metric, MetricAgg,
+    PercentilesAgg, RangeAgg,
 };
 pub use answer::answer;
+use choice::KeyFormat;
 use collect::{Block, Buckets, Collector};
+use more::{At, More, Role};
 use partial::{Bucket, Partial};
 use rounding::Rounding;
 use slots::Passing;
 use source::{FieldValues, Segment};
+use terms::TermsPlan;
 
 /// The deepest nesting of aggregations.
 const DEPTH_MAX: usize = 32;
@@ -55,16 +69,17 @@ pub struct Planned {
 
 #[derive(Debug)]
 enum Kind {
-    Terms(TermsAgg),
+    Terms(Box<TermsPlan>),
     Date(Box<DatePlan>),
-    Histogram(HistogramAgg),
-    Range(RangeAgg, Formats),
+    Histogram(HistogramAgg, KeyFormat),
+    Range(RangeAgg, KeyFormat),
     /// One bucket, without a list around it.
     Filter(Node),
     Filters(FiltersAgg, Vec<Node>),
     Metric(MetricAgg),
     Percentiles(PercentilesAgg),
     Cardinality(String),
+    More(Box<dyn More>),
 }
 
 #[derive(Debug)]
@@ -85,7 +100,9 @@ impl DatePlan {
 /// # Errors
 /// An interval, zone, format, order or nested query makes no sense, or the nesting is too deep.
 pub fn plan(aggs: &[(String, Agg)]) -> Result<Vec<Planned>, QueryError> {
-    plan_level(aggs, 0)
+    let mut planned = plan_level(aggs, 0)?;
+    more::add_backgrounds(&mut planned)?;
+    Ok(planned)
 }
 
 fn plan_level(aggs: &[(String, Agg)], depth: usize) -> Result<Vec<Planned>, QueryError> {
@@ -104,21 +121,15 @@ fn plan_one(name: &str, agg: &Agg, depth: usize) -> Result<Planned, QueryError> 
         None => Ok(Formats::default()),
     };
     let kind = match &agg.kind {
-        AggKind::Terms(terms) => {
-            check_order(name, terms, &subs)?;
-            if terms.min_doc_count == 0 {
-                return Err(QueryError::illegal(format!(
-                    "aggregation `{name}`: `min_doc_count` 0 is not supported by `terms`, buckets \
-                     without records are never made; use 1"
-                )));
-            }
-            Kind::Terms(terms.clone())
+        AggKind::Terms(terms) => Kind::Terms(Box::new(TermsPlan::new(terms, &subs)?)),
+        AggKind::DateHistogram(date) => {
+            terms::check_order(&date.order, &subs)?;
+            Kind::Date(Box::new(DatePlan {
+                rounding: Rounding::new(date)?,
+                formats: formats(&date.format)?,
+                agg: date.clone(),
+            }))
         }
-        AggKind::DateHistogram(date) => Kind::Date(Box::new(DatePlan {
-            rounding: Rounding::new(date)?,
-            formats: formats(&date.format)?,
-            agg: date.clone(),
-        })),
         AggKind::Histogram(histogram) => {
             if !(histogram.interval > 0.0 && histogram.interval.is_finite()) {
                 return Err(QueryError::illegal(format!(
@@ -126,9 +137,10 @@ fn plan_one(name: &str, agg: &Agg, depth: usize) -> Result<Planned, QueryError> 
                     histogram.interval
                 )));
             }
-            Kind::Histogram(histogram.clone())
+            terms::check_order(&histogram.order, &subs)?;
+            Kind::Histogram(histogram.clone(), KeyFormat::new(histogram.format.as_deref())?)
         }
-        AggKind::Range(range) => Kind::Range(range.clone(), formats(&range.format)?),
+        AggKind::Range(range) => Kind::Range(range.clone(), range_format(range)?),
         AggKind::Filter(query) => Kind::Filter(Node::of(query)?),
         AggKind::Filters(filters) => {
             let nodes = filters.filters.iter().map(|(_, q)| Node::of(q));
@@ -140,6 +152,10 @@ fn plan_one(name: &str, agg: &Agg, depth: usize) -> Result<Planned, QueryError> 
         AggKind::Metric(metric) => Kind::Metric(metric.clone()),
         AggKind::Percentiles(percentiles) => Kind::Percentiles(percentiles.clone()),
         AggKind::Cardinality(field) => Kind::Cardinality(field.clone()),
+        AggKind::Bucket(of) => {
+            let planned = plan_bucket((name, depth), of, subs)?;
+            return Ok(Planned { meta: agg.meta.clone(), ..planned });
+        }
     };
     let planned = Planned { name: name.to_owned(), kind, subs, meta: agg.meta.clone() };
     if !planned.subs.is_empty() && !planned.has_buckets() {
@@ -150,24 +166,80 @@ fn plan_one(name: &str, agg: &Agg, depth: usize) -> Result<Planned, QueryError> 
     Ok(planned)
 }
 
-/// A metric that buckets are ordered by must be nested in them.
-fn check_order(name: &str, terms: &TermsAgg, subs: &[Planned]) -> Result<(), QueryError> {
-    for (order, _) in &terms.order {
-        if let BucketOrder::Metric(path) = order
-            && !buckets::order_is_known(subs, path)
-        {
+fn range_format(range: &RangeAgg) -> Result<KeyFormat, QueryError> {
+    let format = KeyFormat::new(range.format.as_deref())?;
+    Ok(match &range.time_zone {
+        Some(zone) => format.with_zone(time_zone(zone)?),
+        None => format,
+    })
+}
+
+/// Plans what lives in a file of its own.
+fn plan_bucket(
+    (name, depth): (&str, usize),
+    agg: &BucketAgg,
+    subs: Vec<Planned>,
+) -> Result<Planned, QueryError> {
+    let mut subs = subs;
+    let more: Box<dyn More> = match agg {
+        BucketAgg::Global if depth > 0 => {
             return Err(QueryError::illegal(format!(
-                "aggregation `{name}`: `order` names `{path}`, which is no number of a \
-                 sub-aggregation of it"
+                "Aggregation [{name}] cannot have a global sub-aggregation [global]. Global \
+                 aggregations can only be defined as top level aggregations"
             )));
         }
-    }
-    Ok(())
+        BucketAgg::Global => Box::new(scope::Global),
+        BucketAgg::Composite(agg) => Box::new(composite::Composite::new(agg)?),
+        BucketAgg::MultiTerms(agg) => Box::new(multi::MultiTerms::new(agg, &subs)?),
+        BucketAgg::RareTerms(agg) => {
+            let (rare, inner) = rare::RareTerms::new(agg, subs)?;
+            subs = inner;
+            Box::new(rare)
+        }
+        BucketAgg::Adjacency(agg) => Box::new(adjacency::Adjacency::new(agg)?),
+        BucketAgg::AutoDate(agg) => Box::new(auto_date::AutoDate::new(agg)?),
+        BucketAgg::VariableWidth(agg) => Box::new(variable::VariableWidth::new(agg)),
+        other => return Err(QueryError::illegal(format!("{other:?}"))),
+    };
+    Ok(Planned { name: name.to_owned(), kind: Kind::More(more), subs, meta: None })
 }
 
 impl Planned {
     fn has_buckets(&self) -> bool {
-        !matches!(self.kind, Kind::Metric(_) | Kind::Percentiles(_) | Kind::Cardinality(_))
+        match &self.kind {
+            Kind::More(more) => more.role() != Role::Leaf,
+            kind => !matches!(kind, Kind::Metric(_) | Kind::Percentiles(_) | Kind::Cardinality(_)),
+        }
+    }
+
+    /// Whether it makes one bucket, without a list around it.
+    fn is_single(&self) -> bool {
+        match &self.kind {
+            Kind::More(more) => matches!(more.role(), Role::Single | Role::Whole),
+            kind => matches!(kind, Kind::Filter(_)),
+        }
+    }
+
+    /// Whether it counts all records, whatever the query.
+    fn is_of_all(&self) -> bool {
+        match &self.kind {
+            Kind::More(more) => matches!(more.role(), Role::Whole | Role::Hidden),
+            _ => false,
+        }
+    }
+
+    fn is_hidden(&self) -> bool {
+        matches!(&self.kind, Kind::More(more) if more.role() == Role::Hidden)
+    }
+
+    /// For another aggregation, over all records.
+    fn hidden(plan: Planned) -> Self {
+        Self::plain(Kind::More(Box::new(scope::Hidden(None))), vec![plan])
+    }
+
+    /// Without a name.
+    fn plain(kind: Kind, subs: Vec<Planned>) -> Self {
+        Planned { name: String::new(), kind, subs, meta: None }
     }
 
     /// What is known when no record was looked at.
@@ -178,7 +250,7 @@ impl Planned {
             )
         };
         match &self.kind {
-            Kind::Terms(_) | Kind::Date(_) | Kind::Histogram(_) => Partial::Keyed(HashMap::new()),
+            Kind::Terms(_) | Kind::Date(_) | Kind::Histogram(..) => Partial::Keyed(HashMap::new()),
             Kind::Range(range, _) => slots(range.ranges.len()),
             Kind::Filter(_) => slots(1),
             Kind::Filters(filters, nodes) => {
@@ -187,6 +259,7 @@ impl Planned {
             Kind::Metric(_) => Partial::Stats(stats::Stats::default()),
             Kind::Percentiles(_) => Partial::Percentiles(percentiles::Sketch::default()),
             Kind::Cardinality(_) => Partial::Distinct(cardinality::Distinct::default()),
+            Kind::More(more) => more.empty(&self.subs),
         }
     }
 }
@@ -201,6 +274,28 @@ fn is_time_field(field: &str) -> bool {
     field == TIMESTAMP_FIELD
 }
 
+/// Whether an aggregation counts all records, whatever the query.
+pub fn looks_at_all(planned: &[Planned]) -> bool {
+    planned.iter().any(Planned::is_of_all)
+}
+
+/// Collects the aggregations over rows of a segment that match, and where they count all records
+/// over all its rows.
+///
+/// # Errors
+/// As [`collect`].
+pub fn collect_all(
+    planned: &[Planned],
+    segment: Segment<'_>,
+    (rows, all): (&RowSet, &RowSet),
+) -> Result<Vec<Partial>, LeafError> {
+    let (of_all, rest): (Vec<_>, Vec<_>) = planned.iter().partition(|plan| plan.is_of_all());
+    let mut of_all = collect_over(&of_all, segment, all)?.into_iter();
+    let mut rest = collect_over(&rest, segment, rows)?.into_iter();
+    let next = |plan: &Planned| if plan.is_of_all() { of_all.next() } else { rest.next() };
+    Ok(planned.iter().filter_map(next).collect())
+}
+
 /// Collects the aggregations over rows of a segment.
 ///
 /// # Errors
@@ -210,13 +305,30 @@ pub fn collect(
     segment: Segment<'_>,
     rows: &RowSet,
 ) -> Result<Vec<Partial>, LeafError> {
-    match segment {
-        Segment::Split(eval) => direct::collect_split(planned, eval, rows),
-        Segment::Live(..) => {
-            let planned: Vec<&Planned> = planned.iter().collect();
-            collect_blocks(&planned, segment, rows)
+    collect_over(&planned.iter().collect::<Vec<_>>(), segment, rows)
+}
+
+/// What can be known of all rows at once, and the rest in blocks.
+fn collect_over(
+    planned: &[&Planned],
+    segment: Segment<'_>,
+    rows: &RowSet,
+) -> Result<Vec<Partial>, LeafError> {
+    let mut out = Vec::with_capacity(planned.len());
+    let mut rest = Vec::new();
+    for plan in planned {
+        let found = match (&plan.kind, segment) {
+            (Kind::More(more), _) => more.over(&At { planned: plan, segment, rows })?,
+            (_, Segment::Split(eval)) => direct::direct(plan, eval, rows)?,
+            (_, Segment::Live(..)) => None,
+        };
+        if found.is_none() {
+            rest.push(*plan);
         }
+        out.push(found);
     }
+    let mut collected = collect_blocks(&rest, segment, rows)?.into_iter();
+    Ok(out.into_iter().filter_map(|found| found.or_else(|| collected.next())).collect())
 }
 
 /// Collects aggregations by handing rows on in blocks.
@@ -249,15 +361,16 @@ fn collect_blocks(
 pub fn reads<'p>(planned: &'p [Planned], fields: &mut Vec<&'p str>, nodes: &mut Vec<&'p Node>) {
     for plan in planned {
         match &plan.kind {
-            Kind::Terms(agg) => fields.push(&agg.field),
+            Kind::Terms(terms) => fields.push(&terms.agg.field),
             Kind::Date(date) => fields.push(&date.agg.field),
-            Kind::Histogram(agg) => fields.push(&agg.field),
+            Kind::Histogram(agg, _) => fields.push(&agg.field),
             Kind::Range(agg, _) => fields.push(&agg.field),
             Kind::Filter(node) => nodes.push(node),
             Kind::Filters(_, list) => nodes.extend(list),
             Kind::Metric(agg) => fields.push(&agg.field),
             Kind::Percentiles(agg) => fields.push(&agg.field),
             Kind::Cardinality(path) => fields.push(path),
+            Kind::More(more) => more.reads(fields, nodes),
         }
         reads(&plan.subs, fields, nodes);
     }
@@ -282,15 +395,20 @@ fn collector<'a>(
         Ok(Buckets::new(collectors(&planned.subs, segment, rows)?, run))
     };
     Ok(match &planned.kind {
-        Kind::Terms(agg) => Box::new(keyed::Terms::new(agg, field(&agg.field)?, nested()?, run)),
-        Kind::Histogram(agg) => {
+        Kind::Terms(terms) => Box::new(keyed::Terms::new(
+            (terms.choice.as_ref(), terms.missing.clone()),
+            field(&terms.agg.field)?,
+            nested()?,
+            run,
+        )),
+        Kind::Histogram(agg, _) => {
             Box::new(keyed::Histogram::new(agg, field(&agg.field)?, nested()?, run))
         }
         Kind::Date(plan) => Box::new(date::DateHistogram::new(
             segment,
             field(&plan.agg.field)?,
             nested()?,
-            (&plan.rounding, plan.agg.hard_bounds),
+            (&plan.rounding, &plan.agg),
         )),
         Kind::Range(agg, _) => Box::new(slots::Ranges::new(agg, field(&agg.field)?, nested()?)),
         Kind::Filter(node) => {
@@ -314,5 +432,6 @@ fn collector<'a>(
                 None => Box::new(values::Cardinality::new(field, run)),
             }
         }
+        Kind::More(more) => At { planned, segment, rows }.collector(&**more)?,
     })
 }

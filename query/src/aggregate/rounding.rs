@@ -35,8 +35,13 @@ impl Rounding {
             ));
         }
         let zone = agg.time_zone.as_deref().map_or(Ok(TimeZone::UTC), time_zone)?;
+        Ok(Self::in_zone(agg.interval, agg.offset_ns, zone))
+    }
+
+    /// Of an interval, whose borders are shifted, in a zone.
+    pub fn in_zone(interval: Interval, offset_ns: i64, zone: TimeZone) -> Self {
         let utc = zone == TimeZone::UTC;
-        Ok(Self { interval: agg.interval, offset_ns: agg.offset_ns, zone, utc })
+        Self { interval, offset_ns, zone, utc }
     }
 
     /// The start of the bucket that holds `ns`, and of the one after it.
@@ -44,6 +49,7 @@ impl Rounding {
         let at = ns.saturating_sub(self.offset_ns);
         let (from, to) = match self.interval {
             Interval::Fixed(width) => self.fixed(at, width),
+            Interval::Calendar(CalendarUnit::Second) => self.fixed(at, NS_PER_S),
             Interval::Calendar(CalendarUnit::Minute) => self.fixed(at, 60 * NS_PER_S),
             Interval::Calendar(CalendarUnit::Hour) => self.fixed(at, 3600 * NS_PER_S),
             Interval::Calendar(unit) => self.calendar(at, unit).unwrap_or((at, i64::MAX)),
@@ -55,6 +61,7 @@ impl Rounding {
     pub fn width_min(&self) -> i64 {
         let hours = match self.interval {
             Interval::Fixed(ns) => return ns,
+            Interval::Calendar(CalendarUnit::Second) => return NS_PER_S,
             Interval::Calendar(CalendarUnit::Minute) => return 60 * NS_PER_S,
             Interval::Calendar(CalendarUnit::Hour) => 1,
             Interval::Calendar(CalendarUnit::Day) => 22,
@@ -114,7 +121,10 @@ impl Rounding {
                 (jiff::civil::date(day.year(), month, 1), 3.months())
             }
             CalendarUnit::Year => (day.first_of_year(), 1.year()),
-            CalendarUnit::Minute | CalendarUnit::Hour | CalendarUnit::Day => (day, 1.day()),
+            CalendarUnit::Second
+            | CalendarUnit::Minute
+            | CalendarUnit::Hour
+            | CalendarUnit::Day => (day, 1.day()),
         };
         let ns = |day: Date| {
             let midnight = self.zone.to_timestamp(day.to_datetime(jiff::civil::Time::midnight()));

@@ -13,7 +13,7 @@ use crate::plan::Node;
 use crate::request::{RangeAgg, RangeBucket};
 
 /// Splits the buckets of `slots` a bucket above.
-fn finish_slots(
+pub(super) fn finish_slots(
     buckets: &mut Buckets<'_>,
     slots: usize,
     parents: usize,
@@ -36,7 +36,10 @@ impl<'a> Ranges<'a> {
     /// Over one segment.
     pub fn new(agg: &'a RangeAgg, field: FieldValues<'a>, buckets: Buckets<'a>) -> Self {
         Self {
-            values: BlockValues::new(field),
+            values: BlockValues::new(field).or(agg.missing.map(|v| match agg.date {
+                true => Raw::Time((v * 1e6) as i64),
+                false => Raw::Float(v),
+            })),
             buckets,
             ranges: &agg.ranges,
             date: agg.date,
@@ -109,6 +112,8 @@ pub enum Passing {
     Split(RowSet),
     /// Of a live batch, by position.
     Live(Vec<bool>),
+    /// All.
+    All,
 }
 
 impl Passing {
@@ -131,8 +136,10 @@ impl Passing {
         }
     }
 
-    fn contains(&self, row: u32) -> bool {
+    /// Whether a row passes.
+    pub fn contains(&self, row: u32) -> bool {
         match self {
+            Passing::All => true,
             Passing::Split(rows) => rows.contains(row),
             Passing::Live(rows) => rows[row as usize],
         }

@@ -13,6 +13,7 @@ use super::cardinality::hash_text;
 use super::keyed::RawKey;
 use crate::leaf::scan::{Read, times_of};
 use crate::leaf::{LeafError, LiveView, Run, SplitEval};
+use crate::plan::Node;
 
 /// A split or live batch under one search.
 #[derive(Clone, Copy)]
@@ -29,6 +30,32 @@ impl<'a> Segment<'a> {
         match self {
             Segment::Split(eval) => eval.run,
             Segment::Live(_, run) => run,
+        }
+    }
+
+    /// How many rows it has.
+    pub fn docs(&self) -> u32 {
+        match self {
+            Segment::Split(eval) => eval.reader.docs(),
+            Segment::Live(view, _) => view.batch.records().len() as u32,
+        }
+    }
+
+    /// The rows that match a query.
+    ///
+    /// # Errors
+    /// The split cannot be read, or the search was stopped.
+    pub fn passing(&self, node: &Node, rows: &RowSet) -> Result<RowSet, LeafError> {
+        match self {
+            Segment::Split(eval) => eval.rows(node, rows),
+            Segment::Live(view, _) => {
+                let node = view.prepare(node);
+                let records = view.batch.records();
+                let mut out = RowSet::none(rows.docs());
+                let passes = |row: &u32| view.passes(&node, *row, &records[*row as usize]);
+                rows.iter().filter(passes).for_each(|row| out.insert(row));
+                Ok(out)
+            }
         }
     }
 

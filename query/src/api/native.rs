@@ -181,6 +181,7 @@ pub(super) async fn histogram(api: Api, call: Call) -> Result<Response, ApiError
         hard_bounds: None,
         format: None,
         keyed: false,
+        ..DateHistogramAgg::default()
     };
     let kind = AggKind::DateHistogram(histogram);
     let by: Vec<_> = params.get("by").map(values).into_iter().collect();
@@ -209,6 +210,7 @@ fn values(field: &str) -> (String, Agg) {
         order: vec![(BucketOrder::Count, true), (BucketOrder::Key, false)],
         min_doc_count: 1,
         missing: None,
+        ..TermsAgg::default()
     };
     ("by".to_owned(), Agg { kind: AggKind::Terms(terms), aggs: Vec::new(), meta: None })
 }

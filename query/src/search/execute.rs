@@ -42,6 +42,8 @@ pub struct Task {
     pub total: TrackTotal,
     /// The aggregations.
     pub aggs: Vec<Planned>,
+    /// They look at every record of the indexes, whatever the query.
+    pub looks_at_all: bool,
     /// The query, as it was asked.
     pub query: Query,
     /// The aggregations, as they were asked: a text that tells them from others.
@@ -148,6 +150,7 @@ impl Task {
         }
         let node = Node::of(&query)?;
         let (slice, at_most) = (request.slice, request.terminate_after);
+        let aggs = aggregate::plan(&request.aggs)?;
         Ok(Self {
             time: request.time.intersect(&node.time()),
             node,
@@ -158,7 +161,8 @@ impl Task {
             order: Order::new(request)?,
             wanted: request.from.saturating_add(request.size) * usize::from(request.size > 0),
             total: request.track_total,
-            aggs: aggregate::plan(&request.aggs)?,
+            looks_at_all: aggregate::looks_at_all(&aggs),
+            aggs,
             query,
             asked: match &request.post_filter {
                 None => format!("{:?}", request.aggs),
@@ -187,8 +191,7 @@ impl Task {
 
     /// Whether a segment of this time and these indexes can hold matching records.
     fn is_for<'n>(&self, time: TimeRange, mut indexes: impl Iterator<Item = &'n str>) -> bool {
-        !self.time.is_empty()
-            && self.time.overlaps(&time)
+        (self.looks_at_all || !self.time.is_empty() && self.time.overlaps(&time))
             && indexes.any(|n| self.indexes.matches(n))
     }
 
@@ -446,24 +449,33 @@ fn search_live(
     }
     let view = LiveView::new(batch, snapshot.node, &snapshot.text_fields);
     let found = view.matching(&task.node, (task.time, &task.indexes), run)?;
-    if found.is_empty() {
+    if found.is_empty() && !task.looks_at_all {
         return Ok(SegmentAnswer::default());
     }
-    let mut rows = RowSet::none(batch.batch.batch.records().len() as u32);
-    found.iter().for_each(|row| rows.insert(*row));
+    let of_batch = |found: Vec<u32>| {
+        let mut rows = RowSet::none(batch.batch.batch.records().len() as u32);
+        found.iter().for_each(|row| rows.insert(*row));
+        rows
+    };
+    let all = match task.looks_at_all {
+        true => Some(view.matching(&Node::All, (TimeRange::ALL, &task.indexes), run)?),
+        false => None,
+    };
+    let (rows, all) = (of_batch(found), all.map(of_batch));
     let segment = Segment::Live(view, run);
     let rows = task.part.of(segment, rows, before)?;
-    segment_answer(task, (segment, position), &rows, task.wanted)
+    segment_answer(task, (segment, position), (&rows, all.as_ref()), task.wanted)
 }
 
-/// The answer of a segment, once it is known which of its rows match.
+/// The answer of a segment, once it is known which of its rows match; and which there are, where
+/// aggregations look at all.
 ///
 /// # Errors
 /// The split cannot be read, a limit is reached, or the search was stopped.
 pub fn segment_answer(
     task: &Task,
     (segment, position): (Segment<'_>, u32),
-    rows: &RowSet,
+    (rows, all): (&RowSet, Option<&RowSet>),
     wanted: usize,
 ) -> Result<SegmentAnswer, LeafError> {
     let filtered = match &task.post {
@@ -475,9 +487,10 @@ pub fn segment_answer(
     let start = now();
     let candidates = top(segment, position, hits, (&task.order, wanted))?;
     let between = now();
-    let partials = match rows.is_empty() || task.aggs.is_empty() {
-        true => Vec::new(),
-        false => aggregate::collect(&task.aggs, segment, rows)?,
+    let partials = match (all, rows.is_empty() || task.aggs.is_empty()) {
+        (Some(all), _) => aggregate::collect_all(&task.aggs, segment, (rows, all))?,
+        (None, true) => Vec::new(),
+        (None, false) => aggregate::collect(&task.aggs, segment, rows)?,
     };
     let spent = task.profile.then(|| {
         Box::new(Spent {

@@ -44,8 +44,12 @@ pub fn search_split(
     let memo = Memo::default();
     let text_fields = &snapshot.text_fields;
     let eval = SplitEval { reader: &reader, text_fields, run, memo: &memo };
+    let kept = kept_rows(snapshot, split, &reader)?;
+    if task.looks_at_all {
+        return search_all(task, (eval, position), kept.as_ref(), share);
+    }
     let mut within = RowSet::range(reader.docs(), reader.rows_in(task.time)?);
-    if let Some(kept) = kept_rows(snapshot, split, &reader)? {
+    if let Some(kept) = kept {
         within.and(&kept);
     }
     if within.is_empty() {
@@ -96,7 +100,28 @@ pub fn search_split(
     let rows = eval.matching_of(&task.node, &task.indexes, &within)?;
     let segment = Segment::Split(eval);
     let rows = task.part.of(segment, rows, share.found)?;
-    segment_answer(task, (segment, position), &rows, share.wanted)
+    segment_answer(task, (segment, position), (&rows, None), share.wanted)
+}
+
+/// Searches a part of a split for aggregations that look at every record.
+fn search_all(
+    task: &Task,
+    (eval, position): (SplitEval<'_>, u32),
+    kept: Option<&RowSet>,
+    share: Share,
+) -> Result<SegmentAnswer, LeafError> {
+    let reader = eval.reader;
+    let mut part = RowSet::range(reader.docs(), part_of(share.part, reader));
+    kept.into_iter().for_each(|kept| part.and(kept));
+    let (fields, nodes) = task.reads();
+    eval.prefetch((&nodes, &task.indexes), (&fields, share.wanted > 0), &part)?;
+    let all = eval.matching_of(&Node::All, &task.indexes, &part)?;
+    let mut rows = all.clone();
+    rows.clip(if task.time.is_empty() { 0..0 } else { reader.rows_in(task.time)? });
+    let rows = eval.rows(&task.node, &rows)?;
+    let segment = Segment::Split(eval);
+    let rows = task.part.of(segment, rows, share.found)?;
+    segment_answer(task, (segment, position), (&rows, Some(&all)), share.wanted)
 }
 
 /// The rows of a part: whole groups, about the same number in each part.

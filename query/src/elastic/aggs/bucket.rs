@@ -1,152 +1,48 @@
-//! Which buckets? The options of terms, histogram, range, filters and missing.
+//! Which buckets? The options of histogram, range, filters and missing.
 
 use serde_json::Value as Json;
 
 use super::super::Reader;
-use super::super::json::{boolean, float, list, scalar};
+use super::super::json::{float, scalar};
 use super::super::query::query;
-use super::Options;
+use super::{Options, keys};
 use crate::error::QueryError;
-use crate::request::{
-    Agg, AggKind, BucketOrder, FiltersAgg, HistogramAgg, RangeAgg, RangeBucket, TermsAgg,
-};
-
-pub(super) fn terms(o: &Options<'_>) -> Result<TermsAgg, QueryError> {
-    o.only(
-        &["field", "size", "order", "min_doc_count", "missing"],
-        &[
-            "shard_size",
-            "shard_min_doc_count",
-            "show_term_doc_count_error",
-            "execution_hint",
-            "collect_mode",
-            "value_type",
-        ],
-    )?;
-    let missing = o.get("missing");
-    if let Some(value) = missing.filter(|v| scalar(v).is_none()) {
-        return Err(o.bad("missing", value, "a string, a number or a boolean"));
-    }
-    let size = o.count("size", 1)?.unwrap_or(10);
-    Ok(TermsAgg {
-        field: o.field()?,
-        size: usize::try_from(size).unwrap_or(usize::MAX),
-        order: order(o)?,
-        min_doc_count: o.count("min_doc_count", 0)?.unwrap_or(1),
-        missing: missing.cloned(),
-    })
-}
-
-/// `{"_count": "desc"}`, or a list of such; the default is by count.
-fn order(o: &Options<'_>) -> Result<Vec<(BucketOrder, bool)>, QueryError> {
-    let Some(json) = o.get("order") else { return Ok(vec![(BucketOrder::Count, true)]) };
-    let mut out = Vec::new();
-    for part in list(json) {
-        let expected = "an object such as `{\"_count\": \"desc\"}`";
-        let map = part.as_object().ok_or_else(|| o.bad("order", part, expected))?;
-        for (key, direction) in map {
-            let descending = match direction.as_str().map(str::to_ascii_lowercase).as_deref() {
-                Some("asc") => false,
-                Some("desc") => true,
-                _ => {
-                    return Err(QueryError::parsing(format!(
-                        "Unknown order direction [{}] in [{}]: expected `asc` or `desc`",
-                        scalar(direction).unwrap_or_default(),
-                        o.name
-                    )));
-                }
-            };
-            let by = match key.as_str() {
-                "_count" => BucketOrder::Count,
-                "_key" | "_term" | "_time" => BucketOrder::Key,
-                path => BucketOrder::Metric(path.to_owned()),
-            };
-            out.push((by, descending));
-        }
-    }
-    if out.is_empty() {
-        return Err(QueryError::parsing(format!(
-            "Must specify at least one field for [order] in [{}]",
-            o.name
-        )));
-    }
-    Ok(out)
-}
-
-/// Buckets of `date_histogram` and `histogram` come by key; no other order yet.
-pub(super) fn only_by_key(o: &Options<'_>) -> Result<(), QueryError> {
-    if o.get("order").is_none() || order(o)? == [(BucketOrder::Key, false)] {
-        return Ok(());
-    }
-    Err(QueryError::parsing(format!(
-        "[{}] of the aggregation [{}]: an [order] other than `{{\"_key\": \"asc\"}}` is not \
-         supported in this version",
-        o.ty, o.name
-    )))
-}
-
-/// The paths of the order name metrics beside it.
-pub(super) fn check_order(
-    o: &Options<'_>,
-    terms: &TermsAgg,
-    inner: &[(String, Agg)],
-) -> Result<(), QueryError> {
-    for (by, _) in &terms.order {
-        let BucketOrder::Metric(path) = by else { continue };
-        let agg = inner
-            .iter()
-            .filter(|(name, _)| path.strip_prefix(name.as_str()).is_some_and(ends_name))
-            .max_by_key(|(name, _)| name.len());
-        let metric = agg.is_some_and(|(_, agg)| {
-            matches!(
-                agg.kind,
-                AggKind::Metric(_) | AggKind::Percentiles(_) | AggKind::Cardinality(_)
-            )
-        });
-        if !metric {
-            return Err(QueryError::illegal(format!(
-                "Invalid aggregation order path [{path}]. The aggregation [{}] has no metric of \
-                 this name in its [aggs]",
-                o.name
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn ends_name(rest: &str) -> bool {
-    rest.is_empty() || rest.starts_with(['.', '['])
-}
+use crate::request::{FiltersAgg, HistogramAgg, RangeAgg, RangeBucket};
 
 pub(super) fn histogram(o: &Options<'_>) -> Result<HistogramAgg, QueryError> {
     o.only(
-        &["field", "interval", "offset", "min_doc_count", "extended_bounds", "keyed", "order"],
-        &[],
+        &[
+            "field",
+            "interval",
+            "offset",
+            "min_doc_count",
+            "extended_bounds",
+            "hard_bounds",
+            "keyed",
+            "order",
+            "missing",
+            "format",
+        ],
+        &["value_type"],
     )?;
-    only_by_key(o)?;
     let interval = o.float("interval")?.filter(|i| *i > 0.0).ok_or_else(|| {
         QueryError::illegal(format!("[interval] must be >0 for histogram aggregation [{}]", o.name))
     })?;
-    let extended_bounds = match o.get("extended_bounds") {
-        None => None,
-        Some(bounds) => {
-            let end = |key: &str| bounds.get(key).and_then(float);
-            match (end("min"), end("max")) {
-                (Some(min), Some(max)) if min <= max => Some((min, max)),
-                _ => {
-                    let expected = "an object with numbers [min] and [max], min not above max";
-                    return Err(o.bad("extended_bounds", bounds, expected));
-                }
-            }
-        }
-    };
+    let extended = keys::bounds(o, "extended_bounds", (f64::INFINITY, f64::NEG_INFINITY))?;
+    let hard_bounds = keys::bounds(o, "hard_bounds", (f64::NEG_INFINITY, f64::INFINITY))?;
+    let closed = extended.filter(|(min, max)| min.is_finite() && max.is_finite());
+    keys::check_bounds(hard_bounds, closed)?;
     Ok(HistogramAgg {
         field: o.field()?,
         interval,
         offset: o.float("offset")?.unwrap_or(0.0),
         min_doc_count: o.count("min_doc_count", 0)?.unwrap_or(0),
-        extended_bounds,
+        extended_bounds: extended,
+        hard_bounds,
         keyed: o.flag("keyed", false)?,
+        missing: o.float("missing")?,
+        format: o.text("format")?.map(str::to_owned),
+        order: keys::order_by_key(o)?,
     })
 }
 
@@ -183,14 +79,15 @@ pub(super) fn ranges(
 }
 
 pub(super) fn range(o: &Options<'_>) -> Result<RangeAgg, QueryError> {
-    o.only(&["field", "ranges", "keyed"], &[])?;
+    o.only(&["field", "ranges", "keyed", "missing", "format"], &["value_type"])?;
     let end = |value: &Json| float(value).ok_or_else(|| o.bad("ranges", value, "numbers"));
     Ok(RangeAgg {
         field: o.field()?,
         ranges: ranges(o, end)?,
         keyed: o.flag("keyed", false)?,
-        date: false,
-        format: None,
+        missing: o.float("missing")?,
+        format: o.text("format")?.map(str::to_owned),
+        ..RangeAgg::default()
     })
 }
 
@@ -200,12 +97,6 @@ pub(super) fn filters(
     depth: usize,
 ) -> Result<FiltersAgg, QueryError> {
     o.only(&["filters", "other_bucket", "other_bucket_key", "keyed"], &[])?;
-    if o.get("keyed").is_some_and(|v| boolean(v) == Some(false)) {
-        return Err(QueryError::parsing(format!(
-            "[filters] of the aggregation [{}]: [keyed] false is not supported in this version",
-            o.name
-        )));
-    }
     let mut filters = Vec::new();
     match o.get("filters") {
         Some(Json::Object(named)) => {
@@ -227,7 +118,7 @@ pub(super) fn filters(
     let key = o.text("other_bucket_key")?;
     let other = o.flag("other_bucket", key.is_some())?;
     let other = other.then(|| key.unwrap_or("_other_").to_owned());
-    Ok(FiltersAgg { filters, other })
+    Ok(FiltersAgg { filters, other, keyed: o.flag("keyed", true)? })
 }
 
 pub(super) fn missing(o: &Options<'_>) -> Result<String, QueryError> {

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::super::Reader;
 use super::super::json::scalar;
-use super::{Options, bucket};
+use super::{Options, bucket, keys};
 use crate::dates::{Dates, Rounding, time_value};
 use crate::error::QueryError;
 use crate::request::{CalendarUnit, DateHistogramAgg, Interval, RangeAgg};
@@ -31,22 +31,34 @@ pub(super) fn date_histogram(
             "format",
             "keyed",
             "order",
+            "missing",
         ],
-        &[],
+        &["value_type"],
     )?;
-    bucket::only_by_key(o)?;
     let dates = reader.dates.clone().with(o.text("format")?, o.text("time_zone")?)?;
+    let extended = bounds(o, &dates, "extended_bounds", (i64::MAX, i64::MIN))?;
+    let hard = bounds(o, &dates, "hard_bounds", (i64::MIN, i64::MAX))?;
+    let closed = extended.filter(|(min, max)| *min != i64::MAX && *max != i64::MIN);
+    let millis = |(from, to): (i64, i64)| (Timestamp(from).millis(), Timestamp(to).millis());
+    keys::check_bounds(hard.map(millis), closed.map(millis))?;
     Ok(DateHistogramAgg {
         field: o.field()?,
         interval: interval(o)?,
         offset_ns: offset(o)?,
         time_zone: o.text("time_zone")?.map(str::to_owned),
         min_doc_count: o.count("min_doc_count", 0)?.unwrap_or(0),
-        extended_bounds: bounds(o, &dates, "extended_bounds")?,
-        hard_bounds: bounds(o, &dates, "hard_bounds")?,
+        extended_bounds: extended,
+        hard_bounds: hard,
         format: o.text("format")?.map(str::to_owned),
         keyed: o.flag("keyed", false)?,
+        missing: missing(o, &dates)?,
+        order: keys::order_by_key(o)?,
     })
+}
+
+/// `missing` as a time, nanoseconds.
+pub(super) fn missing(o: &Options<'_>, dates: &Dates) -> Result<Option<i64>, QueryError> {
+    o.get("missing").map(|value| Ok(date(o, dates, "missing", value)?.0)).transpose()
 }
 
 fn calendar(text: &str) -> Option<Interval> {
@@ -83,7 +95,7 @@ fn fixed(o: &Options<'_>, key: &str, value: &Json) -> Result<Interval, QueryErro
     Ok(Interval::Fixed(ns))
 }
 
-fn interval(o: &Options<'_>) -> Result<Interval, QueryError> {
+pub(super) fn interval(o: &Options<'_>) -> Result<Interval, QueryError> {
     match (o.get("fixed_interval"), o.get("calendar_interval"), o.get("interval")) {
         (Some(value), None, None) => fixed(o, "fixed_interval", value),
         (None, Some(value), None) => {
@@ -111,7 +123,7 @@ fn interval(o: &Options<'_>) -> Result<Interval, QueryError> {
     }
 }
 
-fn offset(o: &Options<'_>) -> Result<i64, QueryError> {
+pub(super) fn offset(o: &Options<'_>) -> Result<i64, QueryError> {
     let Some(value) = o.get("offset") else { return Ok(0) };
     let ns = match value {
         Json::Number(n) => n.as_i64().and_then(|n| n.checked_mul(NS_PER_MS)),
@@ -124,8 +136,13 @@ fn offset(o: &Options<'_>) -> Result<i64, QueryError> {
     ns.ok_or_else(|| o.bad("offset", value, "a time such as `+6h` or `-30m`"))
 }
 
-/// Both ends of bounds, in nanoseconds; an end that is left out is the end of time.
-fn bounds(o: &Options<'_>, dates: &Dates, key: &str) -> Result<Option<(i64, i64)>, QueryError> {
+/// Both ends of bounds, in nanoseconds; an end that is left out is `open`.
+fn bounds(
+    o: &Options<'_>,
+    dates: &Dates,
+    key: &str,
+    open: (i64, i64),
+) -> Result<Option<(i64, i64)>, QueryError> {
     let Some(json) = o.get(key) else { return Ok(None) };
     let expected = "an object with [min] and [max]";
     let map = json.as_object().ok_or_else(|| o.bad(key, json, expected))?;
@@ -148,11 +165,8 @@ fn bounds(o: &Options<'_>, dates: &Dates, key: &str) -> Result<Option<(i64, i64)
             Timestamp(max),
             o.name
         ))),
-        (Some(min), Some(max)) => Ok(Some((min, max))),
-        (min, max) if key == "hard_bounds" => {
-            Ok(Some((min.unwrap_or(i64::MIN), max.unwrap_or(i64::MAX))))
-        }
-        _ => Err(o.bad(key, json, expected)),
+        (None, None) => Ok(None),
+        (min, max) => Ok(Some((min.unwrap_or(open.0), max.unwrap_or(open.1)))),
     }
 }
 
@@ -170,7 +184,7 @@ fn date(o: &Options<'_>, dates: &Dates, key: &str, value: &Json) -> Result<Times
 }
 
 pub(super) fn date_range(reader: &Reader, o: &Options<'_>) -> Result<RangeAgg, QueryError> {
-    o.only(&["field", "ranges", "keyed", "format", "time_zone"], &[])?;
+    o.only(&["field", "ranges", "keyed", "format", "time_zone", "missing"], &["value_type"])?;
     let dates = reader.dates.clone().with(o.text("format")?, o.text("time_zone")?)?;
     let end = |value: &Json| {
         let at = date(o, &dates, "ranges", value)?;
@@ -182,5 +196,7 @@ pub(super) fn date_range(reader: &Reader, o: &Options<'_>) -> Result<RangeAgg, Q
         keyed: o.flag("keyed", false)?,
         date: true,
         format: o.text("format")?.map(str::to_owned),
+        time_zone: o.text("time_zone")?.map(str::to_owned),
+        missing: missing(o, &dates)?.map(|ns| ns as f64 / NS_PER_MS as f64),
     })
 }

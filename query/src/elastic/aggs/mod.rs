@@ -2,7 +2,10 @@
 
 mod bucket;
 mod dates;
+mod keys;
 mod metric;
+mod more;
+mod names;
 
 use serde_json::{Map, Value as Json};
 
@@ -82,7 +85,7 @@ fn agg(
 
 fn read(reader: &mut Reader, o: &Options<'_>, depth: usize) -> Result<AggKind, QueryError> {
     match o.ty {
-        "terms" => bucket::terms(o).map(AggKind::Terms),
+        "terms" => keys::terms(o).map(AggKind::Terms),
         "date_histogram" => dates::date_histogram(reader, o).map(AggKind::DateHistogram),
         "histogram" => bucket::histogram(o).map(AggKind::Histogram),
         "range" => bucket::range(o).map(AggKind::Range),
@@ -94,12 +97,15 @@ fn read(reader: &mut Reader, o: &Options<'_>, depth: usize) -> Result<AggKind, Q
         "cardinality" => metric::cardinality(o).map(AggKind::Cardinality),
         ty => match metric::metric_of(ty) {
             Some(metric) => metric::metric(o, metric).map(AggKind::Metric),
-            None => Err(QueryError::parsing(format!("Unknown aggregation type [{ty}]"))),
+            None => match more::read(reader, o, depth)? {
+                Some(agg) => Ok(AggKind::Bucket(agg)),
+                None => Err(names::unknown(ty)),
+            },
         },
     }
 }
 
-/// Metrics hold no aggregations, and an order by a metric needs that metric.
+/// Metrics hold no aggregations.
 fn check_nesting(
     o: &Options<'_>,
     kind: &AggKind,
@@ -115,7 +121,6 @@ fn check_nesting(
                 o.name, o.ty
             )))
         }
-        AggKind::Terms(terms) => bucket::check_order(o, terms, inner),
         _ => Ok(()),
     }
 }

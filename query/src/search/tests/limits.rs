@@ -121,6 +121,7 @@ async fn memory_is_bounded_and_comes_back() {
         order: Vec::new(),
         min_doc_count: 1,
         missing: None,
+        ..TermsAgg::default()
     };
     let agg = Agg { kind: AggKind::Terms(terms), aggs: Vec::new(), meta: None };
     let request = SearchRequest { aggs: vec![("t".to_owned(), agg)], ..count_all() };

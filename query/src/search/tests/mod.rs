@@ -1,9 +1,11 @@
 //! Searches over live batches, over splits and over both, against the plainest evaluator.
 
 mod aggs;
+mod buckets;
 mod corpus;
 mod faults;
 mod limits;
+mod more_buckets;
 mod naive;
 mod pages;
 
