@@ -11,7 +11,9 @@ use super::buckets::{HistogramBuckets, date_starts, histogram_steps, ordered};
 use super::key::Key;
 use super::keyed::too_many_buckets;
 use super::partial::{Bucket, Partial};
-use super::{DatePlan, Kind, Planned, empty, is_time_field};
+use super::pipeline;
+use super::print::Printer;
+use super::{DatePlan, Kind, Plan, Planned, empty};
 use crate::dates::Formats;
 use crate::error::QueryError;
 use crate::request::{FiltersAgg, HistogramAgg, PercentilesAgg, RangeAgg, RangeBucket, TermsAgg};
@@ -22,14 +24,22 @@ use crate::tree::{Object, Tree};
 /// # Errors
 /// `TooManyBuckets`.
 pub fn answer(
-    planned: &[Planned],
+    planned: &Plan,
     mut partials: Vec<Partial>,
     buckets_max: usize,
 ) -> Result<Object, QueryError> {
     if partials.is_empty() {
         partials = empty(planned);
     }
-    Writer { left: buckets_max, buckets_max }.all(planned, partials)
+    let has_stages = planned.has_stages();
+    if has_stages {
+        pipeline::cumulate(planned, &mut partials);
+    }
+    let mut out = Writer { left: buckets_max, buckets_max }.all(planned, partials)?;
+    if has_stages {
+        pipeline::run(planned, &mut out, buckets_max)?;
+    }
+    Ok(out)
 }
 
 struct Writer {
@@ -48,7 +58,7 @@ impl Writer {
         }
     }
 
-    fn all(&mut self, planned: &[Planned], partials: Vec<Partial>) -> Result<Object, QueryError> {
+    fn all(&mut self, planned: &Plan, partials: Vec<Partial>) -> Result<Object, QueryError> {
         let mut out = Object::with_capacity(planned.len());
         self.add_all(planned, partials, &mut out)?;
         Ok(out)
@@ -56,13 +66,14 @@ impl Writer {
 
     fn add_all(
         &mut self,
-        planned: &[Planned],
+        plan: &Plan,
         partials: Vec<Partial>,
         out: &mut Object,
     ) -> Result<(), QueryError> {
         // Their own names differ; one may be that of a member of the bucket.
         let head = out.len();
-        for (planned, partial) in planned.iter().zip(partials) {
+        let mut partials = partials.into_iter();
+        for (planned, partial) in plan.iter().zip(partials.by_ref()) {
             let mut body = Object::default();
             if let Some(meta) = &planned.meta {
                 body.push("meta", Json::Object(meta.clone()));
@@ -70,6 +81,7 @@ impl Writer {
             self.one(planned, partial, &mut body)?;
             out.put(head, planned.name.clone(), body);
         }
+        pipeline::write_cumulated(plan, partials, out);
         Ok(())
     }
 
@@ -108,13 +120,14 @@ impl Writer {
                 out.push("buckets", self.filters(agg, planned, slots)?);
             }
             (Kind::Metric(agg), Partial::Stats(stats)) => {
-                let print = |v: f64| print_millis(&Formats::default(), v);
-                let print = is_time_field(&agg.field).then_some(&print as &dyn Fn(f64) -> String);
-                stats.write(agg.metric, print, out);
+                let print = planned.printer.as_ref().map(|printer| |v: f64| printer.print(v));
+                let print = print.as_ref().map(|print| print as &dyn Fn(f64) -> String);
+                stats.write(agg.metric, (print, agg.sigma), out);
             }
             (Kind::Percentiles(agg), Partial::Percentiles(mut sketch)) => {
                 sketch.finish();
-                out.push("values", percentiles(agg, |percent| sketch.percentile(percent)));
+                let value = |percent| sketch.percentile(percent);
+                out.push("values", percentiles(agg, planned.printer.as_ref(), value));
             }
             (Kind::Cardinality(_), Partial::Distinct(distinct)) => {
                 out.push("value", distinct.count());
@@ -126,12 +139,7 @@ impl Writer {
     }
 
     /// Adds to a bucket's head its count and the nested answers.
-    fn bucket(
-        &mut self,
-        head: &mut Object,
-        subs: &[Planned],
-        bucket: Bucket,
-    ) -> Result<(), QueryError> {
+    fn bucket(&mut self, head: &mut Object, subs: &Plan, bucket: Bucket) -> Result<(), QueryError> {
         self.take(1)?;
         head.push("doc_count", bucket.docs);
         let partials = if bucket.subs.is_empty() { empty(subs) } else { bucket.subs };
@@ -293,13 +301,16 @@ fn print_millis(formats: &Formats, millis: f64) -> String {
 }
 
 /// The value of each percent, by name or as a list.
-fn percentiles(agg: &PercentilesAgg, value: impl Fn(f64) -> Option<f64>) -> Tree {
-    let time = is_time_field(&agg.field);
+fn percentiles(
+    agg: &PercentilesAgg,
+    printer: Option<&Printer>,
+    value: impl Fn(f64) -> Option<f64>,
+) -> Tree {
     let mut object = Object::default();
     let (mut list, mut named) = (Vec::new(), HashSet::new());
     for percent in &agg.percents {
         let value = value(*percent);
-        let text = value.filter(|_| time).map(|v| print_millis(&Formats::default(), v));
+        let text = value.zip(printer).map(|(v, printer)| printer.print(v));
         if agg.keyed {
             let name = json!(percent).to_string();
             if !named.insert(name.clone()) {

@@ -11,12 +11,16 @@ pub mod key;
 mod keyed;
 pub mod partial;
 pub mod percentiles;
+mod pipeline;
+mod print;
 mod rounding;
 mod sinks;
 mod slots;
 pub mod source;
 pub mod stats;
 mod values;
+
+use std::ops::Deref;
 
 use hashbrown::HashMap;
 use index::read::RowSet;
@@ -31,12 +35,14 @@ use crate::leaf::LeafError;
 use crate::leaf::scan::for_each_block;
 use crate::plan::Node;
 use crate::request::{
-    Agg, AggKind, BucketOrder, DateHistogramAgg, FiltersAgg, HistogramAgg, Metric, MetricAgg,
-    PercentilesAgg, RangeAgg, TermsAgg,
+    Agg, AggKind, BucketOrder, CardinalityAgg, DateHistogramAgg, FiltersAgg, HistogramAgg, Metric,
+    MetricAgg, PercentilesAgg, RangeAgg, TermsAgg,
 };
 pub use answer::answer;
 use collect::{Block, Buckets, Collector};
 use partial::{Bucket, Partial};
+use pipeline::Stage;
+use print::Printer;
 use rounding::Rounding;
 use slots::Passing;
 use source::{FieldValues, Segment};
@@ -49,8 +55,33 @@ const DEPTH_MAX: usize = 32;
 pub struct Planned {
     name: String,
     kind: Kind,
-    subs: Vec<Planned>,
+    subs: Plan,
     meta: Option<Map<String, Json>>,
+    /// How the numbers of a metric are printed, if not as they are.
+    printer: Option<Printer>,
+}
+
+/// The aggregations of a level: those that look at records, and the pipelines over their answers.
+#[derive(Debug, Default)]
+pub struct Plan {
+    list: Vec<Planned>,
+    /// In the order in which they are computed.
+    stages: Vec<Stage>,
+}
+
+impl Plan {
+    /// Whether there are pipelines, here or further inside.
+    fn has_stages(&self) -> bool {
+        !self.stages.is_empty() || self.list.iter().any(|planned| planned.subs.has_stages())
+    }
+}
+
+impl Deref for Plan {
+    type Target = [Planned];
+
+    fn deref(&self) -> &[Planned] {
+        &self.list
+    }
 }
 
 #[derive(Debug)]
@@ -64,7 +95,7 @@ enum Kind {
     Filters(FiltersAgg, Vec<Node>),
     Metric(MetricAgg),
     Percentiles(PercentilesAgg),
-    Cardinality(String),
+    Cardinality(CardinalityAgg),
 }
 
 #[derive(Debug)]
@@ -84,21 +115,31 @@ impl DatePlan {
 ///
 /// # Errors
 /// An interval, zone, format, order or nested query makes no sense, or the nesting is too deep.
-pub fn plan(aggs: &[(String, Agg)]) -> Result<Vec<Planned>, QueryError> {
-    plan_level(aggs, 0)
+pub fn plan(aggs: &[(String, Agg)]) -> Result<Plan, QueryError> {
+    plan_level(aggs, None, 0)
 }
 
-fn plan_level(aggs: &[(String, Agg)], depth: usize) -> Result<Vec<Planned>, QueryError> {
+fn plan_level(
+    aggs: &[(String, Agg)],
+    parent: Option<&AggKind>,
+    depth: usize,
+) -> Result<Plan, QueryError> {
     if depth > DEPTH_MAX {
         return Err(QueryError::illegal(format!(
             "the aggregations are nested more than {DEPTH_MAX} levels deep"
         )));
     }
-    aggs.iter().map(|(name, agg)| plan_one(name, agg, depth)).collect()
+    let mut list = Vec::with_capacity(aggs.len());
+    for (name, agg) in aggs {
+        if !matches!(agg.kind, AggKind::Pipeline(_)) {
+            list.push(plan_one(name, agg, depth)?);
+        }
+    }
+    Ok(Plan { list, stages: pipeline::stages(aggs, parent)? })
 }
 
 fn plan_one(name: &str, agg: &Agg, depth: usize) -> Result<Planned, QueryError> {
-    let subs = plan_level(&agg.aggs, depth + 1)?;
+    let subs = plan_level(&agg.aggs, Some(&agg.kind), depth + 1)?;
     let formats = |format: &Option<String>| match format {
         Some(format) => Formats::parse(format),
         None => Ok(Formats::default()),
@@ -139,9 +180,21 @@ fn plan_one(name: &str, agg: &Agg, depth: usize) -> Result<Planned, QueryError> 
         }
         AggKind::Metric(metric) => Kind::Metric(metric.clone()),
         AggKind::Percentiles(percentiles) => Kind::Percentiles(percentiles.clone()),
-        AggKind::Cardinality(field) => Kind::Cardinality(field.clone()),
+        AggKind::Cardinality(cardinality) => Kind::Cardinality(cardinality.clone()),
+        AggKind::WeightedAvg(_)
+        | AggKind::TopMetrics(_)
+        | AggKind::StringStats(_)
+        | AggKind::Rate(_)
+        | AggKind::Pipeline(_) => {
+            return Err(QueryError::illegal(format!("aggregation `{name}` is not supported")));
+        }
     };
-    let planned = Planned { name: name.to_owned(), kind, subs, meta: agg.meta.clone() };
+    let printer = match &agg.kind {
+        AggKind::Metric(m) => Printer::new(m.format.as_deref(), is_time_field(&m.field))?,
+        AggKind::Percentiles(p) => Printer::new(p.format.as_deref(), is_time_field(&p.field))?,
+        _ => None,
+    };
+    let planned = Planned { name: name.to_owned(), kind, subs, meta: agg.meta.clone(), printer };
     if !planned.subs.is_empty() && !planned.has_buckets() {
         return Err(QueryError::illegal(format!(
             "aggregation `{name}` makes no buckets and cannot hold sub-aggregations"
@@ -257,7 +310,7 @@ pub fn reads<'p>(planned: &'p [Planned], fields: &mut Vec<&'p str>, nodes: &mut 
             Kind::Filters(_, list) => nodes.extend(list),
             Kind::Metric(agg) => fields.push(&agg.field),
             Kind::Percentiles(agg) => fields.push(&agg.field),
-            Kind::Cardinality(path) => fields.push(path),
+            Kind::Cardinality(agg) => fields.push(&agg.field),
         }
         reads(&plan.subs, fields, nodes);
     }
@@ -307,8 +360,8 @@ fn collector<'a>(
         }
         Kind::Metric(agg) => Box::new(values::Metrics::new(agg, field(&agg.field)?, run)),
         Kind::Percentiles(agg) => Box::new(values::Percentiles::new(field(&agg.field)?, run)),
-        Kind::Cardinality(path) => {
-            let field = field(path)?;
+        Kind::Cardinality(agg) => {
+            let field = field(&agg.field)?;
             match field.dict().cloned() {
                 Some(dict) => Box::new(values::OrdCardinality::new(dict, run)),
                 None => Box::new(values::Cardinality::new(field, run)),

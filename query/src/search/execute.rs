@@ -15,7 +15,7 @@ use super::cache::PartialCache;
 use super::order::Order;
 use super::split::{Share, search_split};
 use super::top::top;
-use crate::aggregate::{self, Planned, source::Segment};
+use crate::aggregate::{self, Plan, source::Segment};
 use crate::answer::{Relation, Total};
 use crate::ast::Query;
 use crate::error::{ErrorKind, QueryError};
@@ -40,7 +40,7 @@ pub struct Task {
     /// How exact the total must be.
     pub total: TrackTotal,
     /// The aggregations.
-    pub aggs: Vec<Planned>,
+    pub aggs: Plan,
     /// The query, as it was asked.
     pub query: Query,
     /// The indexes and the aggregations, as they were asked: a text that tells them from others.

@@ -10,7 +10,7 @@ mod split;
 mod stream;
 mod tail;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod top;
 
 use std::sync::Arc;

@@ -7,9 +7,7 @@ use super::super::json::{boolean, float, list, scalar};
 use super::super::query::query;
 use super::Options;
 use crate::error::QueryError;
-use crate::request::{
-    Agg, AggKind, BucketOrder, FiltersAgg, HistogramAgg, RangeAgg, RangeBucket, TermsAgg,
-};
+use crate::request::{Agg, BucketOrder, FiltersAgg, HistogramAgg, RangeAgg, RangeBucket, TermsAgg};
 
 pub(super) fn terms(o: &Options<'_>) -> Result<TermsAgg, QueryError> {
     o.only(
@@ -97,13 +95,7 @@ pub(super) fn check_order(
             .iter()
             .filter(|(name, _)| path.strip_prefix(name.as_str()).is_some_and(ends_name))
             .max_by_key(|(name, _)| name.len());
-        let metric = agg.is_some_and(|(_, agg)| {
-            matches!(
-                agg.kind,
-                AggKind::Metric(_) | AggKind::Percentiles(_) | AggKind::Cardinality(_)
-            )
-        });
-        if !metric {
+        if !agg.is_some_and(|(_, agg)| agg.kind.is_metric()) {
             return Err(QueryError::illegal(format!(
                 "Invalid aggregation order path [{path}]. The aggregation [{}] has no metric of \
                  this name in its [aggs]",

@@ -37,7 +37,7 @@ pub(super) fn pool() -> &'static rayon::ThreadPool {
     POOL.get_or_init(|| rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap())
 }
 
-pub(super) fn api_settings() -> crate::settings::ApiSettings {
+pub(crate) fn api_settings() -> crate::settings::ApiSettings {
     limits::settings().api
 }
 
