@@ -27,6 +27,12 @@ pub enum ErrorKind {
     IndexNotFound,
     /// Over a limit of memory or of searches at once: `circuit_breaking_exception`, 429.
     Overloaded,
+    /// A script cannot be read or run: `script_exception`, 400.
+    Script,
+    /// A request does not fit together: `action_request_validation_exception`, 400.
+    Validation,
+    /// A path leads to no number: `aggregation_execution_exception`, 400.
+    Aggregation,
     /// The answer could not be computed: `search_phase_execution_exception`, 500.
     Internal,
 }
@@ -40,6 +46,9 @@ impl ErrorKind {
             ErrorKind::TooManyBuckets => "too_many_buckets_exception",
             ErrorKind::IndexNotFound => "index_not_found_exception",
             ErrorKind::Overloaded => "circuit_breaking_exception",
+            ErrorKind::Script => "script_exception",
+            ErrorKind::Validation => "action_request_validation_exception",
+            ErrorKind::Aggregation => "aggregation_execution_exception",
             ErrorKind::Internal => "search_phase_execution_exception",
         }
     }
@@ -47,7 +56,12 @@ impl ErrorKind {
     /// The HTTP status.
     pub fn status(self) -> u16 {
         match self {
-            ErrorKind::Parsing | ErrorKind::IllegalArgument | ErrorKind::TooManyBuckets => 400,
+            ErrorKind::Parsing
+            | ErrorKind::IllegalArgument
+            | ErrorKind::TooManyBuckets
+            | ErrorKind::Script
+            | ErrorKind::Validation
+            | ErrorKind::Aggregation => 400,
             ErrorKind::IndexNotFound => 404,
             ErrorKind::Overloaded => 429,
             ErrorKind::Internal => 500,

@@ -1,5 +1,5 @@
 //! What does an answer of thousands of buckets look like? JSON whose objects are lists of members:
-//! cheap to make and to write, and never searched.
+//! cheap to make and to write, and searched by few.
 //!
 //! Knows nothing of what it says.
 
@@ -59,6 +59,21 @@ impl Object {
         }
     }
 
+    /// The member of a name; of several the last.
+    pub fn get(&self, name: &str) -> Option<&Tree> {
+        self.0.iter().rev().find(|(other, _)| other == name).map(|(_, value)| value)
+    }
+
+    /// The same, to change it.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Tree> {
+        self.0.iter_mut().rev().find(|(other, _)| other == name).map(|(_, value)| value)
+    }
+
+    /// The members, in order.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &Tree)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
+    }
+
     /// As an object that can be searched; of members of one name the last counts.
     pub fn into_json(self) -> Map<String, Json> {
         self.0.into_iter().map(|(name, value)| (name.into_owned(), value.into_json())).collect()
@@ -73,6 +88,15 @@ impl Tree {
             Tree::List(list) => list.into_iter().map(Tree::into_json).collect(),
             Tree::Json(json) => json,
         }
+    }
+}
+
+impl IntoIterator for Object {
+    type Item = (Cow<'static, str>, Tree);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

@@ -12,7 +12,9 @@ use super::choice::KeyFormat;
 use super::key::Key;
 use super::keyed::too_many_buckets;
 use super::partial::{Bucket, Partial};
-use super::{DatePlan, Kind, Planned, empty, is_time_field};
+use super::pipeline;
+use super::print::Printer;
+use super::{DatePlan, Kind, Plan, Planned, empty};
 use crate::dates::Formats;
 use crate::error::QueryError;
 use crate::request::{
@@ -25,7 +27,7 @@ use crate::tree::{Object, Tree};
 /// # Errors
 /// `TooManyBuckets`.
 pub fn answer(
-    planned: &[Planned],
+    planned: &Plan,
     mut partials: Vec<Partial>,
     buckets_max: usize,
 ) -> Result<Object, QueryError> {
@@ -40,7 +42,15 @@ pub fn answer(
     });
     let mut writer =
         Writer { left: buckets_max, buckets_max, backgrounds: backgrounds.collect(), scale: 1.0 };
-    writer.all(&planned[..shown], partials)
+    let has_stages = planned.has_stages();
+    if has_stages {
+        pipeline::cumulate(planned, &mut partials);
+    }
+    let mut out = writer.all(planned, partials)?;
+    if has_stages {
+        pipeline::run(planned, &mut out, buckets_max)?;
+    }
+    Ok(out)
 }
 
 /// Writes answers.
@@ -77,7 +87,7 @@ impl Writer {
         }
     }
 
-    fn all(&mut self, planned: &[Planned], partials: Vec<Partial>) -> Result<Object, QueryError> {
+    fn all(&mut self, planned: &Plan, partials: Vec<Partial>) -> Result<Object, QueryError> {
         let mut out = Object::with_capacity(planned.len());
         self.add_all(planned, partials, &mut out)?;
         Ok(out)
@@ -85,13 +95,14 @@ impl Writer {
 
     fn add_all(
         &mut self,
-        planned: &[Planned],
+        plan: &Plan,
         partials: Vec<Partial>,
         out: &mut Object,
     ) -> Result<(), QueryError> {
         // Their own names differ; one may be that of a member of the bucket.
         let head = out.len();
-        for (planned, partial) in planned.iter().zip(partials) {
+        let mut partials = partials.into_iter();
+        for (planned, partial) in plan.iter().zip(partials.by_ref()) {
             let mut body = Object::default();
             if let Some(meta) = &planned.meta {
                 body.push("meta", Json::Object(meta.clone()));
@@ -99,6 +110,7 @@ impl Writer {
             self.one(planned, partial, &mut body)?;
             out.put(head, planned.name.clone(), body);
         }
+        pipeline::write_cumulated(plan, partials, out);
         Ok(())
     }
 
@@ -133,13 +145,14 @@ impl Writer {
                 out.push("buckets", self.filters(agg, planned, slots)?);
             }
             (Kind::Metric(agg), Partial::Stats(stats)) => {
-                let print = |v: f64| print_millis(&Formats::default(), v);
-                let print = is_time_field(&agg.field).then_some(&print as &dyn Fn(f64) -> String);
-                stats.write(agg.metric, print, out);
+                let print = planned.printer.as_ref().map(|printer| |v: f64| printer.print(v));
+                let print = print.as_ref().map(|print| print as &dyn Fn(f64) -> String);
+                stats.write(agg.metric, (print, agg.sigma), out);
             }
             (Kind::Percentiles(agg), Partial::Percentiles(mut sketch)) => {
                 sketch.finish();
-                out.push("values", percentiles(agg, |percent| sketch.percentile(percent)));
+                let value = |percent| sketch.percentile(percent);
+                out.push("values", percentiles(agg, planned.printer.as_ref(), value));
             }
             (Kind::Cardinality(_), Partial::Distinct(distinct)) => {
                 out.push("value", distinct.count());
@@ -165,7 +178,7 @@ impl Writer {
     pub(super) fn bucket(
         &mut self,
         head: &mut Object,
-        subs: &[Planned],
+        subs: &Plan,
         bucket: Bucket,
     ) -> Result<(), QueryError> {
         self.counted(head, (subs, false), bucket)
@@ -175,7 +188,7 @@ impl Writer {
     pub(super) fn counted(
         &mut self,
         head: &mut Object,
-        (subs, shows_error): (&[Planned], bool),
+        (subs, shows_error): (&Plan, bool),
         bucket: Bucket,
     ) -> Result<(), QueryError> {
         self.take(1)?;
@@ -334,13 +347,16 @@ fn print_millis(formats: &Formats, millis: f64) -> String {
 }
 
 /// The value of each percent, by name or as a list.
-fn percentiles(agg: &PercentilesAgg, value: impl Fn(f64) -> Option<f64>) -> Tree {
-    let time = is_time_field(&agg.field);
+fn percentiles(
+    agg: &PercentilesAgg,
+    printer: Option<&Printer>,
+    value: impl Fn(f64) -> Option<f64>,
+) -> Tree {
     let mut object = Object::default();
     let (mut list, mut named) = (Vec::new(), HashSet::new());
     for percent in &agg.percents {
         let value = value(*percent);
-        let text = value.filter(|_| time).map(|v| print_millis(&Formats::default(), v));
+        let text = value.zip(printer).map(|(v, printer)| printer.print(v));
         if agg.keyed {
             let name = json!(percent).to_string();
             if !named.insert(name.clone()) {

@@ -89,7 +89,7 @@ pub(super) fn order_is_known(subs: &[Planned], path: &str) -> bool {
                     let mut two = some;
                     two.add(0.0);
                     two.add(1.0);
-                    two.property(name).is_some()
+                    two.extended_property(name, agg.sigma).is_some()
                 })
             }
             _ => rest.is_empty() || rest == ".value",
@@ -117,7 +117,7 @@ fn order_value(subs: &[Planned], partials: &mut [Partial], path: &str) -> Option
             }
         }
         (Kind::Metric(agg), Partial::Stats(stats)) => match rest.strip_prefix('.') {
-            Some(name) if name != "value" => stats.property(name),
+            Some(name) if name != "value" => stats.extended_property(name, agg.sigma),
             _ => stats.value(agg.metric),
         },
         (Kind::Percentiles(_), Partial::Percentiles(sketch)) => {

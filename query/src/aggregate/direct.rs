@@ -48,7 +48,7 @@ pub(super) fn direct(
         }
         Kind::Terms(plan) => of.terms_of_numbers(plan, &planned.subs),
         Kind::Metric(_) | Kind::Percentiles(_) => of.numbers(planned),
-        Kind::Cardinality(path) => of.cardinality(path),
+        Kind::Cardinality(agg) if agg.missing.is_none() => of.cardinality(&agg.field),
         Kind::Date(plan) => of.date(plan, &planned.subs),
         _ => Ok(None),
     }

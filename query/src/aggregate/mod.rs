@@ -17,6 +17,8 @@ mod more;
 mod multi;
 pub mod partial;
 pub mod percentiles;
+mod pipeline;
+mod print;
 mod rare;
 mod rounding;
 mod scope;
@@ -28,6 +30,8 @@ mod terms;
 mod tuples;
 mod values;
 mod variable;
+
+use std::ops::Deref;
 
 use hashbrown::HashMap;
 use index::read::RowSet;
@@ -42,14 +46,16 @@ use crate::leaf::LeafError;
 use crate::leaf::scan::for_each_block;
 use crate::plan::Node;
 use crate::request::{
-    Agg, AggKind, BucketAgg, DateHistogramAgg, FiltersAgg, HistogramAgg, Metric, MetricAgg,
-    PercentilesAgg, RangeAgg,
+    Agg, AggKind, BucketAgg, CardinalityAgg, DateHistogramAgg, FiltersAgg, HistogramAgg, Metric,
+    MetricAgg, PercentilesAgg, RangeAgg,
 };
 pub use answer::answer;
 use choice::KeyFormat;
 use collect::{Block, Buckets, Collector};
 use more::{At, More, Role};
 use partial::{Bucket, Partial};
+use pipeline::Stage;
+use print::Printer;
 use rounding::Rounding;
 use slots::Passing;
 use source::{FieldValues, Segment};
@@ -63,8 +69,38 @@ const DEPTH_MAX: usize = 32;
 pub struct Planned {
     name: String,
     kind: Kind,
-    subs: Vec<Planned>,
+    subs: Plan,
     meta: Option<Map<String, Json>>,
+    /// How the numbers of a metric are printed, if not as they are.
+    printer: Option<Printer>,
+}
+
+/// The aggregations of a level: those that look at records, and the pipelines over their answers.
+#[derive(Debug, Default)]
+pub struct Plan {
+    list: Vec<Planned>,
+    /// In the order in which they are computed.
+    stages: Vec<Stage>,
+}
+
+impl Plan {
+    /// One aggregation.
+    fn of(planned: Planned) -> Self {
+        Self { list: vec![planned], stages: Vec::new() }
+    }
+
+    /// Whether there are pipelines, here or further inside.
+    fn has_stages(&self) -> bool {
+        !self.stages.is_empty() || self.list.iter().any(|planned| planned.subs.has_stages())
+    }
+}
+
+impl Deref for Plan {
+    type Target = [Planned];
+
+    fn deref(&self) -> &[Planned] {
+        &self.list
+    }
 }
 
 #[derive(Debug)]
@@ -78,7 +114,7 @@ enum Kind {
     Filters(FiltersAgg, Vec<Node>),
     Metric(MetricAgg),
     Percentiles(PercentilesAgg),
-    Cardinality(String),
+    Cardinality(CardinalityAgg),
     More(Box<dyn More>),
 }
 
@@ -99,23 +135,33 @@ impl DatePlan {
 ///
 /// # Errors
 /// An interval, zone, format, order or nested query makes no sense, or the nesting is too deep.
-pub fn plan(aggs: &[(String, Agg)]) -> Result<Vec<Planned>, QueryError> {
-    let mut planned = plan_level(aggs, 0)?;
-    more::add_backgrounds(&mut planned)?;
+pub fn plan(aggs: &[(String, Agg)]) -> Result<Plan, QueryError> {
+    let mut planned = plan_level(aggs, None, 0)?;
+    more::add_backgrounds(&mut planned.list)?;
     Ok(planned)
 }
 
-fn plan_level(aggs: &[(String, Agg)], depth: usize) -> Result<Vec<Planned>, QueryError> {
+fn plan_level(
+    aggs: &[(String, Agg)],
+    parent: Option<&AggKind>,
+    depth: usize,
+) -> Result<Plan, QueryError> {
     if depth > DEPTH_MAX {
         return Err(QueryError::illegal(format!(
             "the aggregations are nested more than {DEPTH_MAX} levels deep"
         )));
     }
-    aggs.iter().map(|(name, agg)| plan_one(name, agg, depth)).collect()
+    let mut list = Vec::with_capacity(aggs.len());
+    for (name, agg) in aggs {
+        if !matches!(agg.kind, AggKind::Pipeline(_)) {
+            list.push(plan_one(name, agg, depth)?);
+        }
+    }
+    Ok(Plan { list, stages: pipeline::stages(aggs, parent)? })
 }
 
 fn plan_one(name: &str, agg: &Agg, depth: usize) -> Result<Planned, QueryError> {
-    let subs = plan_level(&agg.aggs, depth + 1)?;
+    let subs = plan_level(&agg.aggs, Some(&agg.kind), depth + 1)?;
     let formats = |format: &Option<String>| match format {
         Some(format) => Formats::parse(format),
         None => Ok(Formats::default()),
@@ -151,13 +197,25 @@ fn plan_one(name: &str, agg: &Agg, depth: usize) -> Result<Planned, QueryError> 
         }
         AggKind::Metric(metric) => Kind::Metric(metric.clone()),
         AggKind::Percentiles(percentiles) => Kind::Percentiles(percentiles.clone()),
-        AggKind::Cardinality(field) => Kind::Cardinality(field.clone()),
+        AggKind::Cardinality(cardinality) => Kind::Cardinality(cardinality.clone()),
         AggKind::Bucket(of) => {
             let planned = plan_bucket((name, depth), of, subs)?;
             return Ok(Planned { meta: agg.meta.clone(), ..planned });
         }
+        AggKind::WeightedAvg(_)
+        | AggKind::TopMetrics(_)
+        | AggKind::StringStats(_)
+        | AggKind::Rate(_)
+        | AggKind::Pipeline(_) => {
+            return Err(QueryError::illegal(format!("aggregation `{name}` is not supported")));
+        }
     };
-    let planned = Planned { name: name.to_owned(), kind, subs, meta: agg.meta.clone() };
+    let printer = match &agg.kind {
+        AggKind::Metric(m) => Printer::new(m.format.as_deref(), is_time_field(&m.field))?,
+        AggKind::Percentiles(p) => Printer::new(p.format.as_deref(), is_time_field(&p.field))?,
+        _ => None,
+    };
+    let planned = Planned { name: name.to_owned(), kind, subs, meta: agg.meta.clone(), printer };
     if !planned.subs.is_empty() && !planned.has_buckets() {
         return Err(QueryError::illegal(format!(
             "aggregation `{name}` makes no buckets and cannot hold sub-aggregations"
@@ -178,7 +236,7 @@ fn range_format(range: &RangeAgg) -> Result<KeyFormat, QueryError> {
 fn plan_bucket(
     (name, depth): (&str, usize),
     agg: &BucketAgg,
-    subs: Vec<Planned>,
+    subs: Plan,
 ) -> Result<Planned, QueryError> {
     let mut subs = subs;
     let more: Box<dyn More> = match agg {
@@ -201,7 +259,7 @@ fn plan_bucket(
         BucketAgg::VariableWidth(agg) => Box::new(variable::VariableWidth::new(agg)),
         other => return Err(QueryError::illegal(format!("{other:?}"))),
     };
-    Ok(Planned { name: name.to_owned(), kind: Kind::More(more), subs, meta: None })
+    Ok(Planned { name: name.to_owned(), kind: Kind::More(more), subs, meta: None, printer: None })
 }
 
 impl Planned {
@@ -234,12 +292,12 @@ impl Planned {
 
     /// For another aggregation, over all records.
     fn hidden(plan: Planned) -> Self {
-        Self::plain(Kind::More(Box::new(scope::Hidden(None))), vec![plan])
+        Self::plain(Kind::More(Box::new(scope::Hidden(None))), Plan::of(plan))
     }
 
     /// Without a name.
-    fn plain(kind: Kind, subs: Vec<Planned>) -> Self {
-        Planned { name: String::new(), kind, subs, meta: None }
+    fn plain(kind: Kind, subs: Plan) -> Self {
+        Planned { name: String::new(), kind, subs, meta: None, printer: None }
     }
 
     /// What is known when no record was looked at.
@@ -369,7 +427,7 @@ pub fn reads<'p>(planned: &'p [Planned], fields: &mut Vec<&'p str>, nodes: &mut 
             Kind::Filters(_, list) => nodes.extend(list),
             Kind::Metric(agg) => fields.push(&agg.field),
             Kind::Percentiles(agg) => fields.push(&agg.field),
-            Kind::Cardinality(path) => fields.push(path),
+            Kind::Cardinality(agg) => fields.push(&agg.field),
             Kind::More(more) => more.reads(fields, nodes),
         }
         reads(&plan.subs, fields, nodes);
@@ -425,8 +483,8 @@ fn collector<'a>(
         }
         Kind::Metric(agg) => Box::new(values::Metrics::new(agg, field(&agg.field)?, run)),
         Kind::Percentiles(agg) => Box::new(values::Percentiles::new(field(&agg.field)?, run)),
-        Kind::Cardinality(path) => {
-            let field = field(path)?;
+        Kind::Cardinality(agg) => {
+            let field = field(&agg.field)?;
             match field.dict().cloned() {
                 Some(dict) => Box::new(values::OrdCardinality::new(dict, run)),
                 None => Box::new(values::Cardinality::new(field, run)),

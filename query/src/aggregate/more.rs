@@ -196,7 +196,7 @@ fn gather(planned: &mut [Planned], found: &mut Vec<Planned>) -> Result<(), Query
             terms.background = Some(found.len());
             found.push(Planned::hidden(terms.of_all()?));
         }
-        gather(&mut plan.subs, found)?;
+        gather(&mut plan.subs.list, found)?;
     }
     Ok(())
 }

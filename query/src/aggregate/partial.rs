@@ -23,6 +23,8 @@ pub enum Partial {
     Percentiles(Sketch),
     /// The distinct values of a field.
     Distinct(Distinct),
+    /// A number that was made of others; there is nothing to merge any more.
+    Number(u64),
 }
 
 /// What one bucket knows.
@@ -85,6 +87,7 @@ impl Partial {
             Partial::Stats(_) => size_of::<Stats>(),
             Partial::Percentiles(sketch) => sketch.memory_bytes(),
             Partial::Distinct(distinct) => distinct.memory_bytes(),
+            Partial::Number(_) => size_of::<u64>(),
         }
     }
 

@@ -7,7 +7,7 @@ use super::more::{At, More};
 use super::partial::{Bucket, Partial};
 use super::slots::{Filters, Passing};
 use super::terms::TermsPlan;
-use super::{Kind, Planned, empty};
+use super::{Kind, Plan, Planned, empty};
 use crate::error::QueryError;
 use crate::leaf::LeafError;
 use crate::plan::Node;
@@ -25,10 +25,7 @@ impl RareTerms {
     ///
     /// # Errors
     /// An expression or format makes no sense.
-    pub(super) fn new(
-        agg: &RareTermsAgg,
-        subs: Vec<Planned>,
-    ) -> Result<(Self, Vec<Planned>), QueryError> {
+    pub(super) fn new(agg: &RareTermsAgg, subs: Plan) -> Result<(Self, Plan), QueryError> {
         let terms = TermsAgg {
             field: agg.field.clone(),
             min_doc_count: 1,
@@ -38,7 +35,7 @@ impl RareTerms {
             ..TermsAgg::default()
         };
         let inner = Planned::plain(Kind::Terms(Box::new(TermsPlan::new(&terms, &subs)?)), subs);
-        Ok((Self { max_doc_count: agg.max_doc_count }, vec![inner]))
+        Ok((Self { max_doc_count: agg.max_doc_count }, Plan::of(inner)))
     }
 }
 

@@ -5,6 +5,9 @@ use serde_json::json;
 use crate::request::Metric;
 use crate::tree::Object;
 
+/// How a number is printed, if it is.
+pub type Print<'p> = Option<&'p dyn Fn(f64) -> String>;
+
 /// A sum that carries what doubles round away, so that the order of adding does not show.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Sum {
@@ -103,8 +106,6 @@ impl Stats {
             "variance_sampling" => self.variance(true),
             "std_deviation" | "std_deviation_population" => self.variance(false).map(f64::sqrt),
             "std_deviation_sampling" => self.variance(true).map(f64::sqrt),
-            "std_upper" => self.bound(2.0, false),
-            "std_lower" => self.bound(-2.0, false),
             _ => None,
         }
     }
@@ -112,6 +113,21 @@ impl Stats {
     fn bound(&self, sigma: f64, sampling: bool) -> Option<f64> {
         let mean = self.property("avg")?;
         Some(mean + sigma * self.variance(sampling)?.sqrt())
+    }
+
+    /// A number of `extended_stats` by name, with bounds so many deviations off the mean.
+    pub fn extended_property(&self, name: &str, sigma: f64) -> Option<f64> {
+        let (side, rest) = match name.strip_prefix("std_").and_then(|rest| rest.split_at_checked(5))
+        {
+            Some(("upper", rest)) => (sigma, rest),
+            Some(("lower", rest)) => (-sigma, rest),
+            _ => return self.property(name),
+        };
+        match rest {
+            "" | "_population" => self.bound(side, false),
+            "_sampling" => self.bound(side, true),
+            _ => None,
+        }
     }
 
     /// The single value of a metric.
@@ -125,8 +141,8 @@ impl Stats {
         })
     }
 
-    /// Writes the answer; `print` writes a number as a time when the field is one.
-    pub fn write(&self, metric: Metric, print: Option<&dyn Fn(f64) -> String>, out: &mut Object) {
+    /// Writes the answer; `print` writes a number where there is a format, or the field is a time.
+    pub fn write(&self, metric: Metric, (print, sigma): (Print<'_>, f64), out: &mut Object) {
         match metric {
             Metric::ValueCount => {
                 out.push("value", self.count);
@@ -143,20 +159,21 @@ impl Stats {
                 for name in ["min", "max", "avg", "sum"] {
                     out.push(name, json!(self.property(name)));
                 }
-                if metric == Metric::ExtendedStats {
-                    self.extended(out);
-                }
-                for name in ["min", "max", "avg", "sum"] {
-                    if let (Some(print), Some(value)) = (print, self.property(name)) {
-                        out.push(format!("{name}_as_string"), print(value));
+                if let (Some(print), 1..) = (print, self.count) {
+                    for name in ["min", "max", "avg", "sum"] {
+                        let text = print(self.property(name).unwrap_or(0.0));
+                        out.push(format!("{name}_as_string"), text);
                     }
+                }
+                if metric == Metric::ExtendedStats {
+                    self.extended((print, sigma), out);
                 }
             }
         }
     }
 
-    fn extended(&self, out: &mut Object) {
-        for name in [
+    fn extended(&self, (print, sigma): (Print<'_>, f64), out: &mut Object) {
+        const NAMES: [&str; 7] = [
             "sum_of_squares",
             "variance",
             "variance_population",
@@ -164,17 +181,32 @@ impl Stats {
             "std_deviation",
             "std_deviation_population",
             "std_deviation_sampling",
-        ] {
-            out.push(name, json!(self.property(name)));
+        ];
+        // Of one value alone there is no sampling: Elasticsearch writes that as a text.
+        let json = |value: Option<f64>| match value {
+            None if self.count > 0 => json!("NaN"),
+            value => json!(value),
+        };
+        for name in NAMES {
+            out.push(name, json(self.property(name)));
         }
-        let bounds = json!({
-            "upper": self.bound(2.0, false),
-            "lower": self.bound(-2.0, false),
-            "upper_population": self.bound(2.0, false),
-            "lower_population": self.bound(-2.0, false),
-            "upper_sampling": self.bound(2.0, true),
-            "lower_sampling": self.bound(-2.0, true),
-        });
-        out.push("std_deviation_bounds", bounds);
+        let bounds = || {
+            let kinds = [("", false), ("_population", false), ("_sampling", true)];
+            kinds.into_iter().flat_map(move |(kind, sampling)| {
+                [("upper", sigma), ("lower", -sigma)]
+                    .map(|(side, sigma)| (format!("{side}{kind}"), self.bound(sigma, sampling)))
+            })
+        };
+        let mut object = Object::with_capacity(6);
+        bounds().for_each(|(name, value)| object.push(name, json(value)));
+        out.push("std_deviation_bounds", object);
+        let (Some(print), 1..) = (print, self.count) else { return };
+        let text = |value: Option<f64>| value.map_or_else(|| "NaN".to_owned(), print);
+        for name in NAMES {
+            out.push(format!("{name}_as_string"), text(self.property(name)));
+        }
+        let mut object = Object::with_capacity(6);
+        bounds().for_each(|(name, value)| object.push(name, text(value)));
+        out.push("std_deviation_bounds_as_string", object);
     }
 }

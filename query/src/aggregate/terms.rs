@@ -8,7 +8,7 @@ use super::buckets::{order_is_known, ordered};
 use super::choice::{Chooser, KeyFormat};
 use super::key::Key;
 use super::partial::{Bucket, Partial};
-use super::{Kind, Planned};
+use super::{Kind, Plan, Planned};
 use crate::error::QueryError;
 use crate::request::{BucketOrder, TermsAgg};
 use crate::tree::{Object, Tree};
@@ -55,7 +55,7 @@ impl TermsPlan {
     /// The same keys, counted for all records.
     pub(super) fn of_all(&self) -> Result<Planned, QueryError> {
         let agg = TermsAgg { order: Vec::new(), min_doc_count: 1, ..self.agg.clone() };
-        Ok(Planned::plain(Kind::Terms(Box::new(Self::new(&agg, &[])?)), Vec::new()))
+        Ok(Planned::plain(Kind::Terms(Box::new(Self::new(&agg, &[])?)), Plan::default()))
     }
 }
 

@@ -130,7 +130,7 @@ pub(super) async fn tail(api: Api, call: Call) -> Result<Response, ApiError> {
 }
 
 fn edge(metric: Metric) -> Agg {
-    let kind = AggKind::Metric(MetricAgg { metric, field: "@timestamp".to_owned(), missing: None });
+    let kind = AggKind::Metric(MetricAgg::new(metric, "@timestamp"));
     Agg { kind, aggs: Vec::new(), meta: None }
 }
 

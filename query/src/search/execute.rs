@@ -16,7 +16,7 @@ use super::cache::PartialCache;
 use super::order::{Order, Position};
 use super::split::{Share, search_split};
 use super::top::top;
-use crate::aggregate::{self, Planned, source::Segment};
+use crate::aggregate::{self, Plan, source::Segment};
 use crate::answer::{Relation, ShardFailure, Spent, Total};
 use crate::ast::Query;
 use crate::error::{ErrorKind, QueryError};
@@ -41,7 +41,7 @@ pub struct Task {
     /// How exact the total must be.
     pub total: TrackTotal,
     /// The aggregations.
-    pub aggs: Vec<Planned>,
+    pub aggs: Plan,
     /// They look at every record of the indexes, whatever the query.
     pub looks_at_all: bool,
     /// The query, as it was asked.

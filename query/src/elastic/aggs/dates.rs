@@ -76,6 +76,34 @@ fn calendar(text: &str) -> Option<Interval> {
     }))
 }
 
+/// The unit of a `rate`.
+pub(super) fn rate_unit(text: &str) -> Option<Interval> {
+    Some(match calendar(text)? {
+        Interval::Calendar(unit) => match unit {
+            CalendarUnit::Minute => Interval::Fixed(60 * NS_PER_S),
+            CalendarUnit::Hour => Interval::Fixed(3600 * NS_PER_S),
+            CalendarUnit::Day => Interval::Fixed(24 * 3600 * NS_PER_S),
+            CalendarUnit::Week => Interval::Fixed(7 * 24 * 3600 * NS_PER_S),
+            unit => Interval::Calendar(unit),
+        },
+        fixed => fixed,
+    })
+}
+
+/// The milliseconds of a unit by the calendar, or of a time such as `90m`.
+pub(super) fn unit_ms(text: &str) -> Option<f64> {
+    // As the Java library estimates a year.
+    const YEAR_MS: f64 = 31_556_952_000.0;
+    let ns = match rate_unit(text) {
+        Some(Interval::Calendar(CalendarUnit::Month)) => return Some(YEAR_MS / 12.0),
+        Some(Interval::Calendar(CalendarUnit::Quarter)) => return Some(YEAR_MS / 4.0),
+        Some(Interval::Calendar(_)) => return Some(YEAR_MS),
+        Some(Interval::Fixed(ns)) => ns,
+        None => time_value(text)?,
+    };
+    (ns > 0).then_some(ns as f64 / NS_PER_MS as f64)
+}
+
 fn fixed(o: &Options<'_>, key: &str, value: &Json) -> Result<Interval, QueryError> {
     let ns = match value {
         Json::String(text) => time_value(text),

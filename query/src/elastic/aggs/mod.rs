@@ -6,6 +6,7 @@ mod keys;
 mod metric;
 mod more;
 mod names;
+mod pipeline;
 
 use serde_json::{Map, Value as Json};
 
@@ -93,13 +94,14 @@ fn read(reader: &mut Reader, o: &Options<'_>, depth: usize) -> Result<AggKind, Q
         "filter" => super::query::query(reader, o.json, depth + 1).map(AggKind::Filter),
         "filters" => bucket::filters(reader, o, depth).map(AggKind::Filters),
         "missing" => bucket::missing(o).map(AggKind::Missing),
-        "percentiles" => metric::percentiles(o).map(AggKind::Percentiles),
-        "cardinality" => metric::cardinality(o).map(AggKind::Cardinality),
-        ty => match metric::metric_of(ty) {
-            Some(metric) => metric::metric(o, metric).map(AggKind::Metric),
-            None => match more::read(reader, o, depth)? {
-                Some(agg) => Ok(AggKind::Bucket(agg)),
-                None => Err(names::unknown(ty)),
+        ty => match metric::read(o)? {
+            Some(metric) => Ok(metric),
+            None => match pipeline::read(o)? {
+                Some(pipeline) => Ok(AggKind::Pipeline(pipeline)),
+                None => match more::read(reader, o, depth)? {
+                    Some(agg) => Ok(AggKind::Bucket(agg)),
+                    None => Err(names::unknown(ty)),
+                },
             },
         },
     }
@@ -112,7 +114,11 @@ fn check_nesting(
     inner: &[(String, Agg)],
 ) -> Result<(), QueryError> {
     match kind {
-        AggKind::Metric(_) | AggKind::Percentiles(_) | AggKind::Cardinality(_) => {
+        AggKind::Pipeline(_) if !inner.is_empty() => Err(QueryError::parsing(format!(
+            "Aggregation [{}] cannot define sub-aggregations",
+            o.name
+        ))),
+        kind if kind.is_metric() => {
             if inner.is_empty() {
                 return Ok(());
             }
@@ -231,6 +237,13 @@ impl<'a> Options<'a> {
             Some(value) => boolean(value).ok_or_else(|| self.bad(key, value, "true or false")),
             None => Ok(default),
         }
+    }
+
+    /// A whole number of any sign.
+    fn whole(&self, key: &str) -> Result<Option<i64>, QueryError> {
+        self.get(key)
+            .map(|value| integer(value).ok_or_else(|| self.bad(key, value, "a whole number")))
+            .transpose()
     }
 
     fn text(&self, key: &str) -> Result<Option<&'a str>, QueryError> {

@@ -99,22 +99,24 @@ fn metrics() {
         ("extended_stats", "ExtendedStats"),
         ("value_count", "ValueCount"),
     ] {
-        let want =
-            format!("Metric(MetricAgg {{ metric: {metric}, field: \"a\", missing: Some(1.5) }})");
-        check(&[(json!({ name: {"field": "a", "missing": "1.5"} }), &want)]);
+        let missing = if name == "value_count" { 0.0 } else { 1.5 };
+        let want = format!(
+            "Metric(MetricAgg {{ metric: {metric}, field: \"a\", missing: Some({missing:?}), script: None, sigma: 2.0, format: Some(\"0.0\") }})"
+        );
+        check(&[(json!({ name: {"field": "a", "missing": "1.5", "format": "0.0"} }), &want)]);
     }
     check(&[
         (
             json!({"percentiles": {"field": "a", "percents": ["25", 99.9], "keyed": false}}),
-            "Percentiles(PercentilesAgg { field: \"a\", percents: [25.0, 99.9], keyed: false })",
+            "Percentiles(PercentilesAgg { field: \"a\", percents: [25.0, 99.9], keyed: false, shape: Percentiles, missing: None, script: None, format: None })",
         ),
         (
             json!({"percentiles": {"field": "a", "tdigest": {"compression": 200}}}),
-            "Percentiles(PercentilesAgg { field: \"a\", percents: [1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0], keyed: true })",
+            "Percentiles(PercentilesAgg { field: \"a\", percents: [1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0], keyed: true, shape: Percentiles, missing: None, script: None, format: None })",
         ),
         (
             json!({"cardinality": {"field": "a", "precision_threshold": 40000}}),
-            "Cardinality(\"a\")",
+            "Cardinality(CardinalityAgg { field: \"a\", missing: None })",
         ),
     ]);
 }
@@ -138,6 +140,10 @@ fn aggregation_errors() {
                  [x] needs a [field]";
     check(&[
         (json!({"foo": {}}), "Unknown aggregation type [foo]"),
+        (
+            json!({"top_metrics": {"metrics": []}}),
+            "[top_metrics] requires [metrics] in the aggregation [x]",
+        ),
         (json!({}), "Missing definition for aggregation [x]"),
         (json!(5), "Aggregation definition for [x] must be an object, got a number"),
         (
@@ -149,7 +155,7 @@ fn aggregation_errors() {
         (json!({"avg": {"field": "a", "fild": 1}}), "[avg] unknown field [fild]"),
         (
             json!({"avg": {"field": "a", "script": "doc.a"}}),
-            "[avg] of the aggregation [x]: [script] is not supported in this version",
+            "compile error in the painless script [doc.a]: the member [a] of [doc] is not supported in this version, or does not exist",
         ),
         (
             json!({"avg": {"field": "a"}, "aggs": {"y": {"sum": {"field": "a"}}}}),
@@ -211,9 +217,8 @@ fn aggregation_errors() {
         (json!({"filters": {"filters": {}}}), "[filters] cannot be empty in [x]"),
         (json!({"filter": {"foo": {}}}), "unknown query [foo]"),
         (
-            json!({"extended_stats": {"field": "a", "sigma": 3}}),
-            "cannot read [sigma] of [extended_stats] in [x] [3]: expected 2: others are not \
-             supported in this version",
+            json!({"extended_stats": {"field": "a", "sigma": -1}}),
+            "[sigma] must be greater than or equal to 0. Found [-1.0] in [x]",
         ),
     ]);
     let name = read(&json!({"a>b": {"avg": {"field": "a"}}})).unwrap_err();

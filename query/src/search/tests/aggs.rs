@@ -52,12 +52,18 @@ fn metric() -> impl Strategy<Value = Agg> {
     ]);
     prop_oneof![
         (metrics, field(), prop::option::of(Just(7.0))).prop_map(|(metric, field, missing)| {
-            at(AggKind::Metric(MetricAgg { metric, field, missing }), Vec::new())
+            at(AggKind::Metric(MetricAgg { missing, ..MetricAgg::new(metric, field) }), Vec::new())
         }),
-        field().prop_map(|f| at(AggKind::Cardinality(f), Vec::new())),
+        field().prop_map(|f| at(AggKind::Cardinality(CardinalityAgg::new(f)), Vec::new())),
         (field(), any::<bool>()).prop_map(|(field, keyed)| {
             let percents = vec![0.0, 25.0, 50.0, 99.0];
-            at(AggKind::Percentiles(PercentilesAgg { field, percents, keyed }), Vec::new())
+            at(
+                AggKind::Percentiles(PercentilesAgg {
+                    keyed,
+                    ..PercentilesAgg::new(field, percents)
+                }),
+                Vec::new(),
+            )
         }),
     ]
 }
@@ -237,9 +243,12 @@ fn naive(agg: &Agg, docs: &[&Doc]) -> Json {
             bucket_json(json!({}), agg, &none)
         }
         AggKind::Metric(metric) => naive_metric(metric, docs),
-        AggKind::Cardinality(field) => {
-            let mut all: Vec<String> =
-                docs.iter().flat_map(|d| d.of(field)).map(|v| canonical(&v).to_string()).collect();
+        AggKind::Cardinality(cardinality) => {
+            let mut all: Vec<String> = docs
+                .iter()
+                .flat_map(|d| d.of(&cardinality.field))
+                .map(|v| canonical(&v).to_string())
+                .collect();
             all.sort();
             all.dedup();
             json!({"value": all.len()})
@@ -365,7 +374,7 @@ fn naive_metric(metric: &MetricAgg, docs: &[&Doc]) -> Json {
         _ => {
             let mut out =
                 json!({"count": count, "min": least, "max": most, "avg": mean, "sum": sum});
-            if time {
+            if time && count > 0 {
                 for (name, v) in [("min", least), ("max", most), ("avg", mean), ("sum", Some(sum))]
                 {
                     v.into_iter().for_each(|v| out[format!("{name}_as_string")] = json!(print(v)));
@@ -541,7 +550,7 @@ fn ask(kind: AggKind, aggs: Vec<(String, Agg)>) -> Vec<Result<Json, crate::error
 fn too_many_buckets_are_refused_at_once() {
     let year = 365 * 86_400_000 * NS_PER_MS;
     let start = super::START_MS * NS_PER_MS;
-    let metric = MetricAgg { metric: Metric::Sum, field: "latency".to_owned(), missing: None };
+    let metric = MetricAgg::new(Metric::Sum, "latency");
     let inner = || vec![("m".to_owned(), at(AggKind::Metric(metric.clone()), Vec::new()))];
     let cases = [
         date(Interval::Fixed(NS_PER_MS), |_| {}),
@@ -606,8 +615,8 @@ fn bounds_zones_and_names_of_date_buckets() {
 
 #[test]
 fn terms_are_ordered_by_nested_numbers() {
-    let stats = MetricAgg { metric: Metric::Stats, field: "latency".to_owned(), missing: None };
-    let p = PercentilesAgg { field: "latency".to_owned(), percents: vec![95.0], keyed: true };
+    let stats = MetricAgg::new(Metric::Stats, "latency");
+    let p = PercentilesAgg::new("latency", vec![95.0]);
     let terms = |path: &str| {
         AggKind::Terms(TermsAgg {
             field: "service".to_owned(),
@@ -675,8 +684,7 @@ fn ranges_of_times_have_elasticsearchs_names() {
 
 #[test]
 fn extended_stats_and_meta_are_complete() {
-    let metric =
-        MetricAgg { metric: Metric::ExtendedStats, field: "latency".to_owned(), missing: None };
+    let metric = MetricAgg::new(Metric::ExtendedStats, "latency");
     let mut agg = at(AggKind::Metric(metric), Vec::new());
     agg.meta = Some(Map::from_iter([("color".to_owned(), json!("blue"))]));
     let values: Vec<f64> = small().docs.iter().flat_map(|d| numbers(d, "latency")).collect();

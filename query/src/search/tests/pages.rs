@@ -22,8 +22,7 @@ fn seqs(answer: &SearchAnswer) -> Vec<u64> {
 }
 
 fn count_agg() -> Vec<(String, Agg)> {
-    let metric =
-        MetricAgg { metric: Metric::ValueCount, field: "@timestamp".into(), missing: None };
+    let metric = MetricAgg::new(Metric::ValueCount, "@timestamp");
     vec![("n".into(), Agg { kind: AggKind::Metric(metric), aggs: Vec::new(), meta: None })]
 }
 
