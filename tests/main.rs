@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests fail by panicking")]
 
 mod bad_input;
+mod clients;
 mod crash;
 mod disk_full;
 mod es_compat;

