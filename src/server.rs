@@ -234,6 +234,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         tasks: Tasks::default(),
         registry: parts.registry.clone(),
         known: Arc::default(),
+        kept: Default::default(),
     };
     let readiness = Readiness::default();
     let routes = parts.ingest.router().merge(api_router(api));

@@ -123,6 +123,7 @@ fn settings() -> ApiSettings {
         msearch_max: 100,
         regex_bytes_max: 1000,
         body_bytes_max: 10 << 20,
+        contexts: Default::default(),
     }
 }
 

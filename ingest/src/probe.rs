@@ -12,7 +12,7 @@ use platform::sim::{Leaves, SimDisk, World};
 
 use crate::dedupe::Dedupe;
 use crate::error::IngestError;
-use crate::frame::{Encoding, Lines, inflate};
+use crate::frame::{Encoding, InflateError, Lines, inflate};
 use crate::wal::{self, Encoded, Place, Recovered};
 
 const NODE: NodeId = NodeId(7);
@@ -89,7 +89,8 @@ pub fn wal_payload(raw: &[u8], records: u32) -> Recovered {
 pub fn inflated(encoding: &str, body: &[u8], limit_bytes: u64) -> Result<Bytes, String> {
     let encoding = Encoding::parse(encoding)?;
     let body = Bytes::copy_from_slice(body);
-    let out = inflate(encoding, body, limit_bytes, |_| Ok(())).map_err(|e| e.to_string())?;
+    let out = inflate(encoding, body, limit_bytes, |_| Ok(()))
+        .map_err(|e: InflateError| e.to_string())?;
     assert!(out.len() as u64 <= limit_bytes);
     Ok(out)
 }

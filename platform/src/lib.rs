@@ -5,6 +5,8 @@
 pub mod clock;
 pub mod cpu;
 pub mod disk;
+#[cfg(feature = "inflate")]
+pub mod inflate;
 pub mod object_store;
 pub mod rng;
 #[cfg(feature = "settings")]

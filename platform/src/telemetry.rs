@@ -87,6 +87,8 @@ metrics! {
     ColumnMisses = "logdrive_column_cache_misses_total", Counter, "Parts of splits that a search had to decode";
     ColumnBytes = "logdrive_column_cache_bytes", Gauge, "Bytes of decoded parts of splits";
     SearchQueueDepth = "logdrive_search_queue_depth", Gauge, "Searches that run or wait";
+    SearchContexts = "logdrive_search_contexts", Gauge, "Scrolls and points in time that are open";
+    AsyncSearches = "logdrive_async_searches", Gauge, "Asynchronous searches that run or are kept";
     TailClients = "logdrive_tail_clients", Gauge, "Clients that follow new lines";
     TailDropped = "logdrive_tail_dropped_total", Counter, "Lines not sent to a client that reads too slowly";
     ShipperReadBytes = "logdrive_shipper_read_bytes_total", Counter, "Bytes read from sources";

@@ -6,6 +6,7 @@ use model::id::{IndexName, RecordSeq};
 use model::time::Timestamp;
 use serde_json::{Map, Value as Json};
 
+use crate::search::order::Position;
 use crate::tree::Object;
 
 /// The answer to a search.
@@ -23,6 +24,27 @@ pub struct SearchAnswer {
     pub aggregations: Option<Object>,
     /// What was read, and what could not be.
     pub shards: Shards,
+    /// Whether the search ended at `terminate_after`, if it has one.
+    pub terminated_early: Option<bool>,
+    /// Where the last hit lies in the order, for those who continue after it.
+    pub position: Option<Position>,
+    /// How long each segment took, if that was asked.
+    pub profile: Vec<Spent>,
+}
+
+/// How long a segment took, in nanoseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Its name.
+    pub segment: String,
+    /// Finding the records that match.
+    pub query_ns: u64,
+    /// Choosing the hits.
+    pub hits_ns: u64,
+    /// Aggregating.
+    pub aggs_ns: u64,
+    /// How many records matched.
+    pub matching: u64,
 }
 
 /// How many records match.
@@ -60,6 +82,8 @@ pub struct Hit {
     pub sort: Vec<Json>,
     /// The `fields` that the request asks for.
     pub fields: Option<Map<String, Json>>,
+    /// The marked pieces of its fields.
+    pub highlight: Option<Box<Map<String, Json>>>,
 }
 
 /// Splits and live batches that were read.
@@ -76,6 +100,10 @@ pub struct Shards {
 pub struct ShardFailure {
     /// Its name.
     pub split: String,
+    /// The first of its indexes.
+    pub index: String,
+    /// Elasticsearch's name of the kind of failure.
+    pub kind: &'static str,
     /// Why.
     pub reason: String,
 }
@@ -87,6 +115,8 @@ pub struct CountAnswer {
     pub count: u64,
     /// What was read, and what could not be.
     pub shards: Shards,
+    /// Whether the count ended at `terminate_after`, if it has one.
+    pub terminated_early: Option<bool>,
 }
 
 /// What a client that follows new lines is sent.

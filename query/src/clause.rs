@@ -5,7 +5,6 @@
 
 mod budget;
 mod minimum;
-#[cfg(test)]
 pub(crate) mod show;
 #[cfg(test)]
 mod tests;

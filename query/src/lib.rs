@@ -10,6 +10,7 @@ pub mod dates;
 pub mod elastic;
 pub mod erase;
 pub mod error;
+pub mod highlight;
 pub mod leaf;
 pub mod merge;
 pub mod plan;

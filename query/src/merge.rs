@@ -3,7 +3,7 @@
 //! Knows neither segments nor JSON.
 
 use crate::aggregate::partial::{Partial, merge_all};
-use crate::answer::{ShardFailure, Shards};
+use crate::answer::{ShardFailure, Shards, Spent};
 use crate::search::order::{Candidate, Order};
 
 /// What one segment answers.
@@ -17,6 +17,8 @@ pub struct SegmentAnswer {
     pub candidates: Vec<Candidate>,
     /// Its aggregations.
     pub partials: Vec<Partial>,
+    /// How long it took, if that was asked.
+    pub spent: Option<Box<Spent>>,
 }
 
 /// What several segments answer.
@@ -34,6 +36,8 @@ pub struct Merged {
     pub partly: bool,
     /// The time was over before every record was looked at.
     pub timed_out: bool,
+    /// How long each segment took, if that was asked.
+    pub spent: Vec<Spent>,
 }
 
 impl Merged {
@@ -44,14 +48,16 @@ impl Merged {
         if !part.candidates.is_empty() {
             self.candidates.extend(part.candidates);
             self.candidates.sort_by(|a, b| order.compare(a, b));
+            order.keep_firsts(&mut self.candidates);
             self.candidates.truncate(wanted);
         }
+        self.spent.extend(part.spent.map(|spent| *spent));
         merge_all(&mut self.partials, part.partials);
     }
 
     /// Notes a segment that could not be read.
-    pub fn fail(&mut self, split: String, reason: String) {
+    pub fn fail(&mut self, failure: ShardFailure) {
         self.partly = true;
-        self.shards.failed.push(ShardFailure { split, reason });
+        self.shards.failed.push(failure);
     }
 }

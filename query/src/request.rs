@@ -7,6 +7,7 @@ use model::time::TimeRange;
 use serde_json::{Map, Value as Json};
 
 use crate::ast::Query;
+use crate::highlight::Highlight;
 
 /// A search, whatever language it came in.
 #[derive(Clone, Debug)]
@@ -39,6 +40,27 @@ pub struct SearchRequest {
     pub version: bool,
     /// Give up after this long and answer with what there is (milliseconds).
     pub timeout_ms: Option<u64>,
+    /// What of the hits is marked.
+    pub highlight: Option<Highlight>,
+    /// Which of the records that match are hits; aggregations see the others too.
+    pub post_filter: Option<Query>,
+    /// Only the first hit of each value of this field.
+    pub collapse: Option<String>,
+    /// Look at no more than so many matching records; 0 for all.
+    pub terminate_after: u64,
+    /// Only this part of the records, of so many.
+    pub slice: Option<Slice>,
+    /// Tell how long each segment took.
+    pub profile: bool,
+}
+
+/// A part of the records: each is in one of `max` parts, whatever holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// Which part, from 0 on.
+    pub id: u64,
+    /// How many there are, at least 2.
+    pub max: u64,
 }
 
 impl Default for SearchRequest {
@@ -58,6 +80,12 @@ impl Default for SearchRequest {
             aggs: Vec::new(),
             version: false,
             timeout_ms: None,
+            highlight: None,
+            post_filter: None,
+            collapse: None,
+            terminate_after: 0,
+            slice: None,
+            profile: false,
         }
     }
 }
@@ -73,6 +101,54 @@ pub struct SortKey {
     pub missing_first: bool,
     /// How times are printed in the hit's `sort` values.
     pub format: Option<String>,
+    /// Records without a value count as if they had this one.
+    pub missing: Option<Json>,
+    /// Which of several values counts.
+    pub mode: SortMode,
+    /// What numbers are taken for.
+    pub numeric: Option<NumericType>,
+}
+
+impl SortKey {
+    /// A key without options.
+    pub fn new(by: SortBy, descending: bool) -> Self {
+        Self {
+            by,
+            descending,
+            missing_first: false,
+            format: None,
+            missing: None,
+            mode: SortMode::Edge,
+            numeric: None,
+        }
+    }
+}
+
+/// Which of several values of a record counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortMode {
+    /// The smallest when ascending, else the largest.
+    Edge,
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+    /// The mean of the numbers.
+    Avg,
+    /// The sum of the numbers.
+    Sum,
+    /// The middle one of the numbers.
+    Median,
+}
+
+/// What the numbers of a sort key are taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum NumericType {
+    Long,
+    Double,
+    Date,
+    DateNanos,
 }
 
 /// What a sort key looks at.
@@ -86,6 +162,10 @@ pub enum SortBy {
     Score,
     /// A field's values: numbers before text; the smallest value when ascending, else the largest.
     Field(String),
+    /// Their `_id`s, as text.
+    Id,
+    /// Whatever order is cheapest, the same in every page of one snapshot (`_doc` of a scroll).
+    Scan,
 }
 
 /// What of a document's source is returned.

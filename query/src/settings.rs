@@ -46,4 +46,20 @@ pub struct ApiSettings {
     pub regex_bytes_max: usize,
     /// The largest request body, in bytes.
     pub body_bytes_max: usize,
+    /// What is kept between requests.
+    pub contexts: ContextSettings,
+}
+
+/// Settings of what is kept between requests.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContextSettings {
+    /// How many scrolls and points in time may be open.
+    pub open_max: usize,
+    /// The longest that one of them, or an asynchronous search, may be kept unasked, in milliseconds.
+    pub keep_alive_ms_max: u64,
+    /// How many asynchronous searches may run or be kept.
+    pub async_max: usize,
+    /// Memory for the answers of asynchronous searches, in bytes.
+    pub async_bytes_max: usize,
 }

@@ -2,8 +2,10 @@
 //!
 //! Does not know what a line means.
 
-mod inflate;
 mod lines;
 
-pub(crate) use inflate::{Encoding, InflateError, inflate};
+pub(crate) use platform::inflate::{Encoding, inflate};
+
+/// Why a body cannot be inflated.
+pub(crate) type InflateError = platform::inflate::InflateError<crate::error::Refusal>;
 pub use lines::{Line, Lines};

@@ -1,11 +1,11 @@
 //! What came in? Index, parameters, headers and body of a request, read under limits.
 
-use std::io::Read;
+use std::convert::Infallible;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Query, RawPathParams, Request};
 use axum::http::{HeaderMap, Method, header};
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use platform::inflate::{Encoding, InflateError, inflate};
 use serde_json::Value as Json;
 
 use super::Api;
@@ -62,6 +62,7 @@ impl FromRequest<Api> for Call {
                 ApiError::illegal(format!("the parameters of the URL are malformed: {e}"))
             })?;
         let accept = text(&parts.headers, header::ACCEPT);
+        check_format(&params, &accept)?;
         let body = read_body(&parts.headers, body, api.settings.body_bytes_max).await?;
         Ok(Self {
             method: parts.method,
@@ -110,6 +111,28 @@ impl Call {
     }
 }
 
+/// Forms of answers that Elasticsearch has and we have not.
+const FORMATS: [&str; 3] = ["yaml", "cbor", "smile"];
+
+/// Refuses the forms of answers that there are none of.
+fn check_format(params: &[(String, String)], accept: &str) -> Result<(), ApiError> {
+    let format = params.iter().rev().find(|(name, _)| name == "format").map(|(_, v)| v.as_str());
+    let only =
+        |kind: &str| accept.contains(kind) && !accept.contains("json") && !accept.contains("*/*");
+    let wanted = match format {
+        Some(format) => FORMATS.into_iter().find(|kind| *kind == format),
+        None => FORMATS.into_iter().find(|kind| only(kind)),
+    };
+    match wanted {
+        None => Ok(()),
+        Some(wanted) => Err(ApiError::new(
+            406,
+            "media_type_header_exception",
+            format!("answers in the format [{wanted}] are not supported: ask for JSON"),
+        )),
+    }
+}
+
 fn text(headers: &HeaderMap, name: header::HeaderName) -> String {
     headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_ascii_lowercase()
 }
@@ -121,48 +144,45 @@ fn compatible_with(accept: &str) -> Option<u8> {
     version.bytes().next().filter(u8::is_ascii_digit).map(|b| b - b'0')
 }
 
-/// The plain bytes of a body, never more than the limit.
-fn inflate(encoding: &str, bytes: Bytes, bytes_max: usize) -> Result<Bytes, ApiError> {
-    let mut plain = Vec::new();
-    let limit = bytes_max as u64 + 1;
-    let read = match encoding {
-        "" | "identity" => return Ok(bytes),
-        "gzip" | "x-gzip" => MultiGzDecoder::new(&*bytes).take(limit).read_to_end(&mut plain),
-        "deflate" => ZlibDecoder::new(&*bytes).take(limit).read_to_end(&mut plain),
-        other => {
-            let reason = format!(
-                "Content-Encoding [{other}] is not supported here; accepted are [gzip, deflate, \
-                 identity]"
-            );
-            return Err(ApiError::new(415, "media_type_header_exception", reason));
-        }
-    };
-    if let Err(error) = read {
-        let reason = format!("the body is not valid {encoding}: {error}");
-        return Err(ApiError::new(400, "parse_exception", reason));
-    }
-    if plain.len() > bytes_max {
-        return Err(too_long(bytes_max));
-    }
-    Ok(plain.into())
+/// The body as it was before it was compressed, within the same limit.
+fn inflated(encoding: &str, body: Bytes, bytes_max: usize) -> Result<Bytes, ApiError> {
+    let encoding = Encoding::parse(encoding).map_err(|name| {
+        ApiError::new(
+            415,
+            "media_type_header_exception",
+            format!(
+                "Content-Encoding [{name}] is not supported; accepted are [gzip, deflate, zstd, \
+                 identity], one at a time"
+            ),
+        )
+    })?;
+    let plain = inflate(encoding, body, bytes_max as u64, |_| Ok::<(), Infallible>(()));
+    plain.map_err(|error| match error {
+        InflateError::TooLarge { .. } => too_large(bytes_max),
+        InflateError::Corrupt { .. } => ApiError::new(400, "parse_exception", error.to_string()),
+        InflateError::Refused(never) => match never {},
+    })
 }
 
-fn too_long(bytes_max: usize) -> ApiError {
-    let reason = format!("the body is over {bytes_max} bytes (setting `query.api.body_bytes_max`)");
-    ApiError::new(413, "content_too_long_exception", reason)
+fn too_large(bytes_max: usize) -> ApiError {
+    ApiError::new(
+        413,
+        "content_too_long_exception",
+        format!("the body is over {bytes_max} bytes (setting `query.api.body_bytes_max`)"),
+    )
 }
 
 async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
     let bytes = to_bytes(body, bytes_max).await.map_err(|e| {
         if e.to_string().contains("length limit exceeded") {
-            return too_long(bytes_max);
+            return too_large(bytes_max);
         }
         ApiError::illegal(format!("the body cannot be read: {e}"))
     })?;
     if bytes.is_empty() {
         return Ok(bytes);
     }
-    let bytes = inflate(&text(headers, header::CONTENT_ENCODING), bytes, bytes_max)?;
+    let bytes = inflated(&text(headers, header::CONTENT_ENCODING), bytes, bytes_max)?;
     let kind = text(headers, header::CONTENT_TYPE);
     let media = kind.split(';').next().unwrap_or_default().trim();
     let json = media.is_empty()

@@ -1,6 +1,6 @@
 //! How is a failure told? Elasticsearch's error JSON, with the status.
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use meta::Fault;
 use serde_json::{Map, Value as Json, json};
@@ -18,11 +18,13 @@ pub(super) struct ApiError {
     index: Option<Box<str>>,
     /// Byte span in the query string.
     pub(super) span: Option<(usize, usize)>,
+    /// The root cause, where it is another one, and what else is told.
+    more: Option<Box<(Json, Map<String, Json>)>>,
 }
 
 impl ApiError {
     pub(super) fn new(status: u16, kind: &'static str, reason: impl Into<String>) -> Self {
-        Self { status, kind, reason: reason.into(), index: None, span: None }
+        Self { status, kind, reason: reason.into(), index: None, span: None, more: None }
     }
 
     pub(super) fn illegal(reason: impl Into<String>) -> Self {
@@ -32,6 +34,34 @@ impl ApiError {
     pub(super) fn no_such_index(name: &str) -> Self {
         let reason = format!("no such index [{name}]");
         Self { index: Some(name.into()), ..Self::new(404, "index_not_found_exception", reason) }
+    }
+
+    /// A request that Elasticsearch refuses before it looks at anything.
+    pub(super) fn invalid(reason: &str) -> Self {
+        let reason = format!("Validation Failed: 1: {reason};");
+        Self::new(400, "action_request_validation_exception", reason)
+    }
+
+    /// A scroll or point in time that is not there, or no more.
+    pub(super) fn no_such_context(id: &str) -> Self {
+        let root = json!({
+            "type": "search_context_missing_exception",
+            "reason": format!("No search context found for id [{id}]"),
+        });
+        let failed = json!([{ "shard": -1, "index": Json::Null, "reason": root }]);
+        Self::new(404, "search_phase_execution_exception", "all shards failed")
+            .in_phase("query", root, failed)
+    }
+
+    /// An error of a phase of a search, with its cause and the shards that failed.
+    pub(super) fn in_phase(mut self, phase: &str, root: Json, failed_shards: Json) -> Self {
+        let mut more = Map::new();
+        more.insert("phase".to_owned(), phase.into());
+        more.insert("grouped".to_owned(), true.into());
+        more.insert("failed_shards".to_owned(), failed_shards);
+        more.insert("caused_by".to_owned(), root.clone());
+        self.more = Some(Box::new((root, more)));
+        self
     }
 
     pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
@@ -52,8 +82,12 @@ impl ApiError {
             }
         }
         let mut error = Map::new();
-        error.insert("root_cause".to_owned(), json!([cause]));
+        let root = self.more.as_ref().map_or_else(|| json!(cause), |more| more.0.clone());
+        error.insert("root_cause".to_owned(), json!([root]));
         error.extend(cause);
+        if let Some(more) = &self.more {
+            error.extend(more.1.clone());
+        }
         if let Some((from, to)) = self.span {
             error.insert("span".to_owned(), json!([from, to]));
         }
@@ -83,15 +117,28 @@ impl From<Fault> for ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// The response, as the client wants JSON.
+    pub(super) fn response(&self, pretty: bool, compatible_with: Option<u8>) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = [(header::CONTENT_TYPE, "application/json"), super::reply::PRODUCT];
-        let mut response = (status, headers, self.body().to_string()).into_response();
+        let body = self.body();
+        let text = match pretty {
+            true => serde_json::to_string_pretty(&body).unwrap_or_default() + "\n",
+            false => body.to_string(),
+        };
+        let mut response = (status, [super::reply::PRODUCT], text).into_response();
+        let kind = super::reply::media_type(compatible_with);
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if self.status == 429 {
-            let pause = axum::http::HeaderValue::from_static("1");
+            let pause = HeaderValue::from_static("1");
             response.headers_mut().insert(header::RETRY_AFTER, pause);
         }
         response
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.response(false, None)
     }
 }

@@ -1,20 +1,27 @@
 //! What does a search response look like? Elasticsearch's JSON, with the sources spliced in as
 //! they came.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
 
+use super::count::described;
 use super::error::ApiError;
 use super::filter::filter_source;
+use super::search::Found;
+use super::typed::typed;
 use crate::answer::{Hit, Relation, SearchAnswer, Shards};
-use crate::request::SourceFilter;
+use crate::request::{SearchRequest, SourceFilter};
 use crate::tree::Object;
 
 /// What of an answer is shown, and how.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Presentation {
+#[derive(Clone, Debug)]
+pub(super) struct Presentation<'a> {
     pub(super) source: SourceFilter,
+    /// Hits tell their `_id`s.
+    pub(super) ids: bool,
     pub(super) version: bool,
     pub(super) seq_no: bool,
     /// Each hit has a score; otherwise it is null.
@@ -23,20 +30,62 @@ pub(super) struct Presentation {
     pub(super) max_score: bool,
     /// `hits.total` is a number.
     pub(super) total_as_int: bool,
+    /// The point in time that was searched.
+    pub(super) pit_id: Option<&'a str>,
+    /// How the hits within hits are shown, in their order.
+    pub(super) inner: Vec<Presentation<'a>>,
+    /// The names of aggregations tell their types, which these requests say.
+    pub(super) typed: Option<&'a Json>,
+    /// It is told how long this took.
+    pub(super) profiled: Option<&'a SearchRequest>,
     /// A status inside of the body, for `_msearch`.
     pub(super) status: Option<u16>,
 }
 
+impl Default for Presentation<'_> {
+    fn default() -> Self {
+        Self {
+            source: SourceFilter::default(),
+            ids: true,
+            version: false,
+            seq_no: false,
+            scores: false,
+            max_score: false,
+            total_as_int: false,
+            pit_id: None,
+            inner: Vec::new(),
+            typed: None,
+            profiled: None,
+            status: None,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Body<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    _scroll_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pit_id: Option<&'a str>,
     took: u64,
     timed_out: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    terminated_early: Option<bool>,
     _shards: Json,
     hits: Hits<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    aggregations: Option<&'a Object>,
+    aggregations: Option<Aggregations<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<Json>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Aggregations<'a> {
+    Plain(&'a Object),
+    Typed(Map<String, Json>),
 }
 
 #[derive(Serialize)]
@@ -47,11 +96,18 @@ struct Hits<'a> {
     hits: Vec<Shown<'a>>,
 }
 
+/// The hits within a hit.
+#[derive(Serialize)]
+struct Inner<'a> {
+    hits: Hits<'a>,
+}
+
 /// One hit as JSON.
 #[derive(Serialize)]
 pub(super) struct Shown<'a> {
     _index: &'a str,
-    _id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    _id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     _version: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,8 +120,12 @@ pub(super) struct Shown<'a> {
     _source: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fields: Option<&'a Map<String, Json>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    highlight: Option<&'a Map<String, Json>>,
     #[serde(skip_serializing_if = "<[Json]>::is_empty")]
     sort: &'a [Json],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    inner_hits: BTreeMap<&'a str, Inner<'a>>,
 }
 
 fn damaged(hit: &Hit, error: &serde_json::Error) -> ApiError {
@@ -85,17 +145,19 @@ fn source(hit: &Hit, filter: &SourceFilter) -> Result<Option<Box<RawValue>>, Api
     RawValue::from_string(kept).map(Some).map_err(|e| damaged(hit, &e))
 }
 
-fn shown<'a>(hit: &'a Hit, as_: &Presentation) -> Result<Shown<'a>, ApiError> {
+fn shown<'a>(hit: &'a Hit, as_: &Presentation<'_>) -> Result<Shown<'a>, ApiError> {
     Ok(Shown {
         _index: hit.index.as_str(),
-        _id: &hit.id,
+        _id: as_.ids.then_some(&*hit.id),
         _version: as_.version.then_some(1),
         _seq_no: as_.seq_no.then_some(hit.seq.0),
         _primary_term: as_.seq_no.then_some(1),
         _score: Some(as_.scores.then_some(1.0)),
         _source: source(hit, &as_.source)?,
         fields: hit.fields.as_ref(),
+        highlight: hit.highlight.as_deref(),
         sort: &hit.sort,
+        inner_hits: BTreeMap::new(),
     })
 }
 
@@ -103,14 +165,16 @@ fn shown<'a>(hit: &'a Hit, as_: &Presentation) -> Result<Shown<'a>, ApiError> {
 pub(super) fn line(hit: &Hit) -> String {
     let shown = Shown {
         _index: hit.index.as_str(),
-        _id: &hit.id,
+        _id: Some(&hit.id),
         _version: None,
         _seq_no: None,
         _primary_term: None,
         _score: None,
         _source: source(hit, &SourceFilter::default()).ok().flatten(),
         fields: None,
+        highlight: None,
         sort: &[],
+        inner_hits: BTreeMap::new(),
     };
     let text = serde_json::to_string(&shown).unwrap_or_default();
     // A line break of the source's own layout; inside of strings there are only escaped ones.
@@ -127,18 +191,25 @@ pub(super) fn shards(shards: &Shards) -> Json {
         "failed": failed,
     });
     if failed > 0 {
-        let each = shards.failed.iter().enumerate().map(|(at, failure)| {
-            json!({
-                "shard": at,
-                "index": failure.split,
-                "node": Json::Null,
-                "reason": { "type": "i_o_exception", "reason": failure.reason },
-            })
-        });
-        out["failures"] = each.collect();
+        out["failures"] = failures(shards);
     }
     out
 }
+
+fn failures(shards: &Shards) -> Json {
+    let each = shards.failed.iter().enumerate().map(|(at, failure)| {
+        json!({
+            "shard": at,
+            "index": failure.index,
+            "node": NODE,
+            "reason": { "type": failure.kind, "reason": failure.reason },
+        })
+    });
+    each.collect()
+}
+
+/// What the one node is called where Elasticsearch names one.
+const NODE: &str = "logdrive";
 
 /// Fails when nothing could be read, or when not all could and the client wants all or nothing.
 pub(super) fn check_shards(shards: &Shards, partial: bool) -> Result<(), ApiError> {
@@ -149,14 +220,16 @@ pub(super) fn check_shards(shards: &Shards, partial: bool) -> Result<(), ApiErro
     }
     let what = if all { "all shards failed" } else { "Partial shards failure" };
     let reason = format!("{what}: {}", first.reason);
-    Err(ApiError::new(503, "search_phase_execution_exception", reason))
+    let root = json!({ "type": first.kind, "reason": first.reason });
+    Err(ApiError::new(503, "search_phase_execution_exception", reason).in_phase(
+        "query",
+        root,
+        failures(shards),
+    ))
 }
 
-/// The response to a search.
-///
-/// # Errors
-/// A source is damaged.
-pub(super) fn render(answer: &SearchAnswer, as_: &Presentation) -> Result<String, ApiError> {
+/// `hits` of an answer.
+fn hits<'a>(answer: &'a SearchAnswer, as_: &Presentation<'_>) -> Result<Hits<'a>, ApiError> {
     let total = answer.total.map(|total| {
         let relation = match total.relation {
             Relation::Eq => "eq",
@@ -169,13 +242,83 @@ pub(super) fn render(answer: &SearchAnswer, as_: &Presentation) -> Result<String
     });
     let total = total.or_else(|| as_.total_as_int.then(|| json!(-1)));
     let hits = answer.hits.iter().map(|hit| shown(hit, as_)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Hits { total, max_score: (as_.max_score && !hits.is_empty()).then_some(1.0), hits })
+}
+
+/// The response to a search.
+///
+/// # Errors
+/// A source is damaged.
+pub(super) fn render(found: &Found, as_: &Presentation<'_>) -> Result<String, ApiError> {
+    let answer = &found.answer;
+    let mut hits = hits(answer, as_)?;
+    for (hit, lists) in hits.hits.iter_mut().zip(&found.inner) {
+        for ((name, inner), as_) in lists.iter().zip(&as_.inner) {
+            hit.inner_hits.insert(name, Inner { hits: self::hits(inner, as_)? });
+        }
+    }
+    let aggregations = answer.aggregations.as_ref().map(|aggs| match as_.typed {
+        None => Aggregations::Plain(aggs),
+        Some(spec) => Aggregations::Typed(typed(aggs.clone().into_json(), spec)),
+    });
     let body = Body {
+        _scroll_id: found.scroll_id.as_deref(),
+        pit_id: as_.pit_id,
         took: answer.took_ms,
         timed_out: answer.timed_out,
+        terminated_early: answer.terminated_early,
         _shards: shards(&answer.shards),
-        hits: Hits { total, max_score: (as_.max_score && !hits.is_empty()).then_some(1.0), hits },
-        aggregations: answer.aggregations.as_ref(),
+        hits,
+        aggregations,
+        profile: as_.profiled.map(|request| profile(answer, request)),
         status: as_.status,
     };
     serde_json::to_string(&body).map_err(|e| ApiError::internal(&e))
+}
+
+/// `profile`: each segment as a shard.
+fn profile(answer: &SearchAnswer, request: &SearchRequest) -> Json {
+    let description = described(&request.query);
+    let shards = answer.profile.iter().enumerate().map(|(at, spent)| {
+        let query = json!({
+            "type": "BooleanQuery",
+            "description": description,
+            "time_in_nanos": spent.query_ns,
+            "breakdown": {
+                "match": 0, "match_count": 0, "next_doc": spent.query_ns,
+                "next_doc_count": spent.matching, "advance": 0, "advance_count": 0, "score": 0,
+                "score_count": 0, "build_scorer": 0, "build_scorer_count": 1, "create_weight": 0,
+                "create_weight_count": 1, "shallow_advance": 0, "shallow_advance_count": 0,
+                "compute_max_score": 0, "compute_max_score_count": 0, "set_min_competitive_score": 0,
+                "set_min_competitive_score_count": 0, "count_weight": 0, "count_weight_count": 0,
+            },
+        });
+        let collector = json!({
+            "name": "QueryPhaseCollector",
+            "reason": "search_query_phase",
+            "time_in_nanos": spent.hits_ns + spent.aggs_ns,
+            "children": [
+                {
+                    "name": "TopFieldCollector", "reason": "search_top_hits",
+                    "time_in_nanos": spent.hits_ns,
+                },
+            ],
+        });
+        let aggregations: Vec<Json> = request.aggs.iter().map(|(name, _)| json!({
+            "type": "Aggregator",
+            "description": name,
+            "time_in_nanos": spent.aggs_ns,
+            "breakdown": { "collect": spent.aggs_ns, "collect_count": spent.matching },
+        })).collect();
+        json!({
+            "id": format!("[{NODE}][{}][{at}]", spent.segment),
+            "node_id": NODE,
+            "shard_id": at,
+            "index": spent.segment,
+            "cluster": "(local)",
+            "searches": [{ "query": [query], "rewrite_time": 0, "collector": [collector] }],
+            "aggregations": aggregations,
+        })
+    });
+    json!({ "shards": shards.collect::<Vec<_>>() })
 }

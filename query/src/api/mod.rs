@@ -5,18 +5,23 @@
 //! a search is measured where it runs.
 
 mod aliases;
+mod background;
 mod call;
 mod cat;
 mod cluster;
+mod contexts;
+mod count;
 pub mod delete;
 mod error;
 mod fields;
 mod filter;
 mod hits;
 mod indexes;
+mod kept;
 mod lifecycle;
 mod made;
 mod mapping;
+mod msearch;
 mod native;
 mod params;
 mod pipelines;
@@ -27,13 +32,14 @@ mod streams;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use meta::registry::Draft;
 use meta::{Fault, Registry};
@@ -45,6 +51,7 @@ use platform::telemetry::{self, Metric};
 use self::call::Call;
 use self::error::ApiError;
 pub use self::indexes::KnownIndexes;
+pub use self::kept::Kept;
 use crate::search::Searcher;
 pub use crate::settings::ApiSettings as Settings;
 
@@ -67,6 +74,8 @@ pub struct Api {
     pub registry: Arc<Registry>,
     /// The indexes of the published splits.
     pub known: Arc<KnownIndexes>,
+    /// Scrolls, points in time and asynchronous searches.
+    pub kept: Kept,
 }
 
 impl Api {
@@ -100,20 +109,25 @@ where
 {
     on(methods, move |State(api): State<Api>, call: Result<Call, ApiError>| async move {
         telemetry::count_by(Metric::SearchRequests, "endpoint", name, 1);
+        let (mut pretty, mut compatible_with) = (false, None);
         let answer = match call {
-            Ok(call) => handler(api, call).await,
+            Ok(call) => {
+                pretty = matches!(call.params.flag("pretty"), Ok(Some(true)));
+                compatible_with = call.compatible_with;
+                handler(api, call).await
+            }
             Err(error) => Err(error),
         };
         answer.unwrap_or_else(|error| {
             telemetry::count_by(Metric::SearchErrors, "type", error.kind, 1);
-            error.into_response()
+            error.response(pretty, compatible_with)
         })
     })
 }
 
 /// The routes of searching. Paths with an index name it `{index}`, as ingest's routes do.
 pub fn router(api: Api) -> Router {
-    let (get, post) = (MethodFilter::GET, MethodFilter::POST);
+    let (get, post, delete) = (MethodFilter::GET, MethodFilter::POST, MethodFilter::DELETE);
     let both = MethodFilter::GET.or(MethodFilter::POST);
     let mut router = Router::new()
         .route("/", endpoint(get, "root", cluster::root))
@@ -129,12 +143,29 @@ pub fn router(api: Api) -> Router {
         .route("/api/v1/search", endpoint(get, "export", native::search))
         .route("/api/v1/histogram", endpoint(get, "histogram", native::histogram))
         .route("/api/v1/tail", endpoint(get, "tail", native::tail));
+    for path in ["/_search/scroll", "/_search/scroll/{id}"] {
+        router = router
+            .route(path, endpoint(both, "scroll", contexts::next))
+            .route(path, endpoint(delete, "clear_scroll", contexts::clear));
+    }
+    router = router
+        .route("/_render/template", endpoint(both, "render", search::render))
+        .route("/_pit", endpoint(delete, "close_pit", contexts::close_pit))
+        .route("/_pit", endpoint(post, "open_pit", contexts::open_pit))
+        .route("/{index}/_pit", endpoint(post, "open_pit", contexts::open_pit))
+        .route("/_async_search/status/{id}", endpoint(get, "async_search", background::status))
+        .route("/_async_search/{id}", endpoint(get, "async_search", background::get))
+        .route("/_async_search/{id}", endpoint(delete, "async_search", background::delete));
     for prefix in ["", "/{index}"] {
         let at = |name: &str| format!("{prefix}/{name}");
         router = router
             .route(&at("_search"), endpoint(both, "search", search::search))
-            .route(&at("_count"), endpoint(both, "count", search::count))
-            .route(&at("_msearch"), endpoint(both, "msearch", search::msearch))
+            .route(&at("_count"), endpoint(both, "count", count::count))
+            .route(&at("_validate/query"), endpoint(both, "validate", count::validate))
+            .route(&at("_msearch"), endpoint(both, "msearch", msearch::msearch))
+            .route(&at("_search/template"), endpoint(both, "search", search::template))
+            .route(&at("_msearch/template"), endpoint(both, "msearch", msearch::template))
+            .route(&at("_async_search"), endpoint(post, "async_search", background::submit))
             .route(&at("_mapping"), endpoint(get, "mapping", mapping::mapping))
             .route(&at("_mappings"), endpoint(get, "mapping", mapping::mapping))
             .route(&at("_mapping/field/{fields}"), endpoint(get, "mapping", mapping::field))

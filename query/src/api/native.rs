@@ -95,8 +95,7 @@ pub(super) async fn search(api: Api, call: Call) -> Result<Response, ApiError> {
     };
     let limit = number(params, "limit")?;
     let mut request = request(&api, params)?;
-    request.sort =
-        vec![SortKey { by: SortBy::Time, descending, missing_first: false, format: None }];
+    request.sort = vec![SortKey::new(SortBy::Time, descending)];
     request.track_total = TrackTotal::None;
     let limit = limit.unwrap_or(u64::MAX);
     request.size = usize::try_from(limit).unwrap_or(usize::MAX);

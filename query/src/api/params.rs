@@ -3,7 +3,7 @@
 use super::error::ApiError;
 
 /// Parameters that every endpoint takes.
-const COMMON: [&str; 4] = ["pretty", "human", "error_trace", "filter_path"];
+const COMMON: [&str; 5] = ["pretty", "human", "error_trace", "filter_path", "format"];
 
 /// The parameters of a URL, in order.
 #[derive(Clone, Debug, Default)]

@@ -43,17 +43,18 @@ pub(super) fn json_text(call: &Call, text: String) -> Result<Response, ApiError>
 }
 
 fn raw(call: &Call, status: StatusCode, text: String) -> Response {
-    let kind = match call.compatible_with {
-        Some(version) => {
-            format!("application/vnd.elasticsearch+json;compatible-with={version}")
-        }
-        None => "application/json".to_owned(),
-    };
     let mut response = (status, [PRODUCT], text).into_response();
-    if let Ok(kind) = HeaderValue::from_str(&kind) {
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    }
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type(call.compatible_with));
     response
+}
+
+/// JSON, under Elasticsearch's own name where the client asks for that.
+pub(super) fn media_type(compatible_with: Option<u8>) -> HeaderValue {
+    let own = compatible_with.and_then(|version| {
+        let kind = format!("application/vnd.elasticsearch+json;compatible-with={version}");
+        HeaderValue::from_str(&kind).ok()
+    });
+    own.unwrap_or(HeaderValue::from_static("application/json"))
 }
 
 /// Sends plain text.

@@ -1,26 +1,30 @@
-//! What is found? `_search`, `_count` and `_msearch`.
+//! What is found? `_search`: the request from body and URL, the search, and the hits within hits.
 
-use std::time::Instant;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::response::Response;
-use meta::names::Expand;
+use index::read::Snapshot;
 use serde_json::{Map, Value as Json, json};
-use tokio::task::JoinSet;
 
 use super::call::Call;
 use super::error::ApiError;
 use super::hits::{self, Presentation};
 use super::indexes::{self, LOOKUP_PARAMS, Lookup};
 use super::params::Params;
-use super::{Api, fields, reply};
-use crate::elastic::{self, MultiSearch, Reader, Search, split_msearch};
-use crate::request::{SearchRequest, TrackTotal};
+use super::{Api, contexts, fields, reply};
+use crate::answer::SearchAnswer;
+use crate::ast::{Literal, Query, TermTest, Test};
+use crate::elastic::{self, Reader, Search};
+use crate::request::TrackTotal;
+use crate::search::order::Position;
+use crate::search::{Place, Progress};
 
 /// Parameters of `q`.
 pub(super) const QUERY_PARAMS: [&str; 6] =
     ["q", "df", "default_operator", "analyzer", "analyze_wildcard", "lenient"];
 /// Parameters that choose how Elasticsearch runs a search, and change no answer.
-const HARMLESS: [&str; 12] = [
+pub(super) const HARMLESS: [&str; 12] = [
     "preference",
     "routing",
     "request_cache",
@@ -30,11 +34,11 @@ const HARMLESS: [&str; 12] = [
     "ccs_minimize_roundtrips",
     "search_type",
     "enable_fields_emulation",
-    "terminate_after",
+    "include_named_queries_score",
     "min_compatible_shard_node",
     "force_synthetic_source",
 ];
-const SEARCH_PARAMS: [&str; 21] = [
+const SEARCH_PARAMS: [&str; 22] = [
     "size",
     "from",
     "sort",
@@ -56,85 +60,254 @@ const SEARCH_PARAMS: [&str; 21] = [
     "scroll",
     "allow_partial_search_results",
     "stats",
+    "terminate_after",
 ];
-/// How many searches of one `_msearch` run at once, unless it says less.
-const MSEARCH_CONCURRENT: usize = 4;
+/// Parameters that say what of the source is wanted.
+const SOURCE_PARAMS: [&str; 5] =
+    ["_source", "_source_includes", "_source_include", "_source_excludes", "_source_exclude"];
+/// All parameters of a search.
+pub(super) const SEARCH_LISTS: [&[&str]; 4] =
+    [&LOOKUP_PARAMS, &QUERY_PARAMS, &HARMLESS, &SEARCH_PARAMS];
 
 /// `GET|POST /_search`, `/{index}/_search`.
 pub(super) async fn search(api: Api, call: Call) -> Result<Response, ApiError> {
-    call.params.only(&call.path, &[&LOOKUP_PARAMS, &QUERY_PARAMS, &HARMLESS, &SEARCH_PARAMS])?;
+    call.params.only(&call.path, &SEARCH_LISTS)?;
+    let (search, how) = read(&api, &call)?;
+    let text = match call.params.get("scroll") {
+        Some(scroll) => contexts::start(&api, search, how, &scroll.into()).await?,
+        None => run(&api, search, how).await?,
+    };
+    reply::json_text(&call, text)
+}
+
+/// `GET|POST /_search/template`, `/{index}/_search/template`.
+pub(super) async fn template(api: Api, mut call: Call) -> Result<Response, ApiError> {
+    call.body = elastic::rendered(&call.body)?.into();
+    search(api, call).await
+}
+
+/// `GET|POST /_render/template`: what a template becomes.
+pub(super) async fn render(_: Api, call: Call) -> Result<Response, ApiError> {
+    call.params.only(&call.path, &[])?;
+    let output = elastic::parse_json(&elastic::rendered(&call.body)?)?;
+    reply::json(&call, json!({ "template_output": output }))
+}
+
+/// The search that a call asks for, checked.
+///
+/// # Errors
+/// Body or URL make no sense.
+pub(super) fn read(api: &Api, call: &Call) -> Result<(Search, How), ApiError> {
     let mut reader = Reader::new(api.now(), &api.settings);
     let mut search = reader.search(&call.body)?;
     apply(&mut reader, &mut search, &call.params)?;
     search.request.indexes = call.indexes.clone();
-    let partial = call.params.flag("allow_partial_search_results")?.unwrap_or(true);
+    let flag = |name: &str| call.params.flag(name);
     let how = How {
         lookup: Lookup::of(&call.params)?,
-        total_as_int: call.params.flag("rest_total_hits_as_int")?.unwrap_or(false),
-        partial,
+        total_as_int: flag("rest_total_hits_as_int")?.unwrap_or(false),
+        partial: flag("allow_partial_search_results")?.unwrap_or(true),
+        typed_keys: flag("typed_keys")?.unwrap_or(false),
         status: None,
     };
-    reader.check(&search)?;
-    let text = run(&api, search, how).await?;
-    reply::json_text(&call, text)
+    for name in ["routing", "preference"] {
+        if search.pit.is_some() && call.params.get(name).is_some() {
+            let reason = format!("[{name}] cannot be used with point in time");
+            return Err(ApiError::invalid(&reason));
+        }
+    }
+    if search.request.slice.is_some() && search.pit.is_none() && call.params.get("scroll").is_none()
+    {
+        return Err(ApiError::invalid(
+            "[slice] can only be used with [scroll] or [point-in-time] requests",
+        ));
+    }
+    settle(&reader, &mut search, how)?;
+    Ok((search, how))
 }
 
-/// How a search is run and shown, besides what it asks.
-#[derive(Clone, Copy)]
-struct How {
-    lookup: Lookup,
-    total_as_int: bool,
-    /// An answer without the splits that cannot be read is better than none.
-    partial: bool,
-    status: Option<u16>,
-}
-
-async fn run(api: &Api, mut search: Search, how: How) -> Result<String, ApiError> {
-    check_names(api, &mut search, how.lookup).await?;
+/// What can only be settled when body and URL are together.
+///
+/// # Errors
+/// They do not fit together.
+pub(super) fn settle(reader: &Reader, search: &mut Search, how: How) -> Result<(), ApiError> {
+    reader.settle(search)?;
     if how.total_as_int && !search.tracks_total {
         search.request.track_total = TrackTotal::All;
     }
+    Ok(reader.check(search)?)
+}
+
+/// How a search is run and shown, besides what it asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How {
+    pub(super) lookup: Lookup,
+    pub(super) total_as_int: bool,
+    /// An answer without the splits that cannot be read is better than none.
+    pub(super) partial: bool,
+    /// The names of aggregations tell their types.
+    pub(super) typed_keys: bool,
+    pub(super) status: Option<u16>,
+}
+
+/// What a search is run over.
+pub(super) struct Over {
+    pub(super) snapshot: Snapshot,
+    pub(super) after: Option<Position>,
+    pub(super) progress: Option<Arc<Progress>>,
+}
+
+/// What was found.
+pub(super) struct Found {
+    pub(super) answer: SearchAnswer,
+    /// For each hit, its further hits by name.
+    pub(super) inner: Vec<Vec<(String, SearchAnswer)>>,
+    pub(super) scroll_id: Option<String>,
+}
+
+/// Runs a search and shows its answer.
+pub(super) async fn run(api: &Api, mut search: Search, how: How) -> Result<String, ApiError> {
+    let snapshot = prepare(api, &mut search, how.lookup).await?;
+    let found = find(api, &search, Over { snapshot, after: None, progress: None }).await?;
+    hits::check_shards(&found.answer.shards, how.partial)?;
+    rendered(&found, &search, how)
+}
+
+/// The response to a search.
+pub(super) fn rendered(found: &Found, search: &Search, how: How) -> Result<String, ApiError> {
+    hits::render(found, &presentation(search, how))
+}
+
+fn presentation(search: &Search, how: How) -> Presentation<'_> {
     let sorted = !search.request.sort.is_empty();
-    let presentation = Presentation {
+    Presentation {
         source: search.request.source.clone(),
+        ids: search.stored != Some(elastic::Stored::Nothing),
         version: search.version,
         seq_no: search.seq_no,
         scores: !sorted || search.scores,
         max_score: !sorted,
         total_as_int: how.total_as_int,
+        pit_id: search.pit.as_ref().map(|pit| pit.id.as_str()),
+        inner: search
+            .inner_hits
+            .iter()
+            .map(|(_, inner)| presentation(inner, How { status: None, ..how }))
+            .collect(),
+        typed: search.agg_spec.as_ref().filter(|_| how.typed_keys),
+        profiled: search.request.profile.then_some(&search.request),
         status: how.status,
-    };
-    let answer = api.searcher.search(&api.tenant(), search.request).await?;
-    hits::check_shards(&answer.shards, how.partial)?;
-    hits::render(&answer, &presentation)
+    }
 }
 
-/// Points the search at its indexes; fails when an index or a sort field that it names is not
-/// there.
-async fn check_names(api: &Api, search: &mut Search, lookup: Lookup) -> Result<(), ApiError> {
-    let snapshot = api.searcher.snapshot(&api.tenant());
-    let patterns = search.request.indexes.clone();
-    indexes::aim(api, &snapshot, &mut search.request, lookup)?;
-    if search.sort_fields.is_empty() {
-        return Ok(());
+/// The records to search; fails when an index or a field that the search names is not there.
+pub(super) async fn prepare(
+    api: &Api,
+    search: &mut Search,
+    lookup: Lookup,
+) -> Result<Snapshot, ApiError> {
+    api.kept.sweep(api.now());
+    let patterns = match &search.pit {
+        Some(_) => Vec::new(),
+        None => search.request.indexes.clone(),
+    };
+    let snapshot = match contexts::pit(api, search)? {
+        Some(context) => context.snapshot.clone(),
+        None => {
+            let snapshot = api.searcher.snapshot(&api.tenant());
+            indexes::aim(api, &snapshot, &mut search.request, lookup)?;
+            snapshot
+        }
+    };
+    let collapse = search.request.collapse.clone();
+    if let Some(field) = collapse.as_ref().filter(|f| snapshot.text_fields.contains(f)) {
+        return Err(ApiError::illegal(format!(
+            "unknown type for collapse field `{field}`, only keywords and numbers are accepted"
+        )));
     }
-    let found = indexes::resolve(api, &snapshot, &patterns, lookup)?;
-    let paths = search.sort_fields.clone();
-    let names = found.into_keys().collect();
-    let missing =
-        tokio::task::spawn_blocking(move || fields::missing_field(&snapshot, &names, &paths));
-    let missing = missing.await.map_err(|e| ApiError::internal(&e))?;
+    let mut paths = search.sort_fields.clone();
+    search.inner_hits.iter().for_each(|(_, inner)| paths.extend_from_slice(&inner.sort_fields));
+    let sorts = paths.len();
+    paths.extend(collapse);
+    if paths.is_empty() {
+        return Ok(snapshot);
+    }
+    let names: BTreeSet<String> = match &search.request.names {
+        Some(names) => names.iter().cloned().collect(),
+        None => {
+            let found = indexes::resolve(api, &snapshot, &patterns, lookup)?;
+            found.into_keys().collect()
+        }
+    };
+    let look = {
+        let (snapshot, paths) = (snapshot.clone(), paths.clone());
+        move || fields::missing_field(&snapshot, &names, &paths)
+    };
+    let missing = tokio::task::spawn_blocking(look).await.map_err(|e| ApiError::internal(&e))?;
     match missing {
-        Some(field) => Err(ApiError::new(
+        Some(field) if paths[..sorts].contains(&field) => Err(ApiError::new(
             400,
             "query_shard_exception",
             format!("No mapping found for [{field}] in order to sort on"),
         )),
-        None => Ok(()),
+        Some(field) => Err(ApiError::illegal(format!(
+            "no mapping found for `{field}` in order to collapse on"
+        ))),
+        None => Ok(snapshot),
     }
 }
 
-fn query_of(reader: &mut Reader, params: &Params) -> Result<Option<crate::ast::Query>, ApiError> {
+/// Runs a search, and those for the hits within its hits.
+pub(super) async fn find(api: &Api, search: &Search, over: Over) -> Result<Found, ApiError> {
+    let tenant = api.tenant();
+    let place = |after, progress| Place {
+        tenant: &tenant,
+        snapshot: Some(over.snapshot.clone()),
+        after,
+        progress,
+    };
+    let first = place(over.after.clone(), over.progress.clone());
+    let answer = api.searcher.search_in(first, search.request.clone()).await?;
+    let mut inner = Vec::new();
+    if let (Some(field), false) = (&search.request.collapse, search.inner_hits.is_empty()) {
+        for hit in &answer.hits {
+            let value = hit.fields.as_ref().and_then(|f| f.get(field)).map(|v| &v[0]);
+            let mut lists = Vec::with_capacity(search.inner_hits.len());
+            for (name, one) in &search.inner_hits {
+                let mut request = one.request.clone();
+                request.indexes = search.request.indexes.clone();
+                request.names = search.request.names.clone();
+                request.query =
+                    Query::all_of(vec![search.request.query.clone(), group(field, value)]);
+                request.post_filter = search.request.post_filter.clone();
+                let found = api.searcher.search_in(place(None, None), request).await?;
+                lists.push((name.clone(), found));
+            }
+            inner.push(lists);
+        }
+    }
+    Ok(Found { answer, inner, scroll_id: None })
+}
+
+/// The records of the same value of a field.
+fn group(field: &str, value: Option<&Json>) -> Query {
+    let literal = match value {
+        Some(Json::Bool(v)) => Literal::Bool(*v),
+        Some(Json::String(text)) => Literal::Text(text.clone()),
+        Some(Json::Number(n)) => match n.as_i64() {
+            Some(n) => Literal::Int(n),
+            None => Literal::Float(n.as_f64().unwrap_or_default()),
+        },
+        _ => return Query::field(field, Test::Exists).negate(),
+    };
+    Query::field(field, Test::Term(TermTest { value: literal, fold: false }))
+}
+
+/// The query of `q`.
+pub(super) fn query_of(
+    reader: &mut Reader,
+    params: &Params,
+) -> Result<Option<crate::ast::Query>, ApiError> {
     let Some(options) = query_options(params) else { return Ok(None) };
     Ok(Some(reader.query_string(&options)?))
 }
@@ -155,15 +328,8 @@ pub(super) fn query_options(params: &Params) -> Option<Json> {
 
 /// What the URL asks for goes over what the body does.
 fn apply(reader: &mut Reader, search: &mut Search, params: &Params) -> Result<(), ApiError> {
-    for (name, remedy) in [
-        ("scroll", "; use `sort` with `search_after`, or GET /api/v1/search, which has no cap"),
-        ("explain", ""),
-        ("typed_keys", ""),
-    ] {
-        if params.get(name).is_some_and(|value| value != "false") {
-            let reason = format!("[{name}] is not supported in this version{remedy}");
-            return Err(ApiError::illegal(reason));
-        }
+    if params.flag("explain")? == Some(true) {
+        return Err(ApiError::illegal("[explain] is not supported in this version"));
     }
     if let Some(query) = query_of(reader, params)? {
         search.request.query = query;
@@ -188,7 +354,11 @@ fn apply(reader: &mut Reader, search: &mut Search, params: &Params) -> Result<()
         search.tracks_total = true;
         request.track_total = elastic::track_total(&value.into())?;
     }
-    apply_source(request, params)?;
+    if let Some(value) = params.get("terminate_after") {
+        request.terminate_after = count_of("terminate_after", value)? as u64;
+    }
+    apply_source(search, params)?;
+    let request = &mut search.request;
     if let Some(value) = params.get("timeout") {
         let ns = crate::dates::time_value(value)
             .ok_or_else(|| ApiError::illegal(format!("cannot read [timeout] [{value}]")))?;
@@ -201,7 +371,12 @@ fn apply(reader: &mut Reader, search: &mut Search, params: &Params) -> Result<()
     Ok(())
 }
 
-fn apply_source(request: &mut SearchRequest, params: &Params) -> Result<(), ApiError> {
+fn apply_source(search: &mut Search, params: &Params) -> Result<(), ApiError> {
+    search.names_source |= SOURCE_PARAMS.iter().any(|name| params.get(name).is_some());
+    if params.get("stored_fields").is_some() {
+        search.stored = Some(elastic::stored(&params.list("stored_fields")));
+    }
+    let request = &mut search.request;
     match params.get("_source") {
         Some("true" | "") => request.source = Default::default(),
         Some("false") => request.source.off = true,
@@ -214,16 +389,13 @@ fn apply_source(request: &mut SearchRequest, params: &Params) -> Result<(), ApiE
     for name in ["_source_excludes", "_source_exclude"] {
         request.source.excludes.extend(params.list(name));
     }
-    if params.list("stored_fields").iter().any(|f| f == "_none_") {
-        request.source.off = true;
-    }
     for field in params.list("docvalue_fields") {
         request.fields.push(crate::request::FieldAndFormat { field, format: None });
     }
     Ok(())
 }
 
-fn count_of(name: &str, value: &str) -> Result<usize, ApiError> {
+pub(super) fn count_of(name: &str, value: &str) -> Result<usize, ApiError> {
     match value.trim().parse::<i64>() {
         Ok(number) => usize::try_from(number).map_err(|_| {
             ApiError::illegal(format!("[{name}] parameter cannot be negative, found [{number}]"))
@@ -232,103 +404,4 @@ fn count_of(name: &str, value: &str) -> Result<usize, ApiError> {
             "Failed to parse int parameter [{name}] with value [{value}]"
         ))),
     }
-}
-
-/// `GET|POST /_count`, `/{index}/_count`.
-pub(super) async fn count(api: Api, call: Call) -> Result<Response, ApiError> {
-    let known = ["min_score", "terminate_after", "preference", "routing"];
-    call.params.only(&call.path, &[&LOOKUP_PARAMS, &QUERY_PARAMS, &known])?;
-    if call.params.get("min_score").is_some() {
-        return Err(ApiError::illegal("[min_score] is not supported in this version"));
-    }
-    let mut reader = Reader::new(api.now(), &api.settings);
-    let mut query = reader.count(&call.body)?;
-    if let Some(q) = query_of(&mut reader, &call.params)? {
-        query = q;
-    }
-    let mut request =
-        SearchRequest { indexes: call.indexes.clone(), query, ..SearchRequest::default() };
-    let snapshot = api.searcher.snapshot(&api.tenant());
-    indexes::aim(&api, &snapshot, &mut request, Lookup::of(&call.params)?)?;
-    drop(snapshot);
-    let answer = api.searcher.count(&api.tenant(), request).await?;
-    hits::check_shards(&answer.shards, true)?;
-    let shards = hits::shards(&answer.shards);
-    reply::json(&call, json!({ "count": answer.count, "_shards": shards }))
-}
-
-/// `GET|POST /_msearch`, `/{index}/_msearch`. An error of one search is in its own place.
-pub(super) async fn msearch(api: Api, call: Call) -> Result<Response, ApiError> {
-    let known = [
-        "max_concurrent_searches",
-        "rest_total_hits_as_int",
-        "typed_keys",
-        "include_named_queries_score",
-    ];
-    call.params.only(&call.path, &[&LOOKUP_PARAMS, &HARMLESS, &known])?;
-    if call.params.flag("typed_keys")? == Some(true) {
-        return Err(ApiError::illegal("[typed_keys] is not supported in this version"));
-    }
-    let start = Instant::now();
-    let searches = split_msearch(&call.body, api.settings.msearch_max)?;
-    let lookup = Lookup::of(&call.params)?;
-    let total_as_int = call.params.flag("rest_total_hits_as_int")?.unwrap_or(false);
-    let concurrent = match call.params.get("max_concurrent_searches") {
-        Some(value) => count_of("max_concurrent_searches", value)?.clamp(1, MSEARCH_CONCURRENT),
-        None => MSEARCH_CONCURRENT,
-    };
-    let mut answers = vec![String::new(); searches.len()];
-    // Dropped with this future, and the searches with it.
-    let mut running = JoinSet::new();
-    let mut waiting = searches.into_iter().enumerate();
-    loop {
-        while running.len() < concurrent
-            && let Some((at, search)) = waiting.next()
-        {
-            let (api, paths) = (api.clone(), call.indexes.clone());
-            running
-                .spawn(async move { (at, one(&api, search, paths, (lookup, total_as_int)).await) });
-        }
-        match running.join_next().await {
-            None => break,
-            Some(Ok((at, answer))) => answers[at] = answer,
-            Some(Err(e)) => {
-                return Err(ApiError::internal(&e));
-            }
-        }
-    }
-    let took = start.elapsed().as_millis();
-    let text = format!("{{\"took\":{took},\"responses\":[{}]}}", answers.join(","));
-    reply::json_text(&call, text)
-}
-
-/// One search of several: its response, or its error.
-async fn one(
-    api: &Api,
-    search: Result<MultiSearch, crate::error::QueryError>,
-    path_indexes: Vec<String>,
-    (lookup, total_as_int): (Lookup, bool),
-) -> String {
-    let answer = async {
-        let multi = search?;
-        let mut reader = Reader::new(api.now(), &api.settings);
-        let mut search = reader.search(&multi.body)?;
-        reader.check(&search)?;
-        search.request.indexes =
-            if multi.indexes.is_empty() { path_indexes } else { multi.indexes };
-        let expand = match multi.expand_wildcards.is_empty() {
-            true => lookup.expand,
-            false => Expand::read(multi.expand_wildcards.iter().map(String::as_str))?,
-        };
-        let lookup = Lookup {
-            expand,
-            ignore_unavailable: multi.ignore_unavailable.unwrap_or(lookup.ignore_unavailable),
-            allow_no_indices: multi.allow_no_indices.unwrap_or(lookup.allow_no_indices),
-            ..lookup
-        };
-        let how = How { lookup, total_as_int, partial: true, status: Some(200) };
-        run(api, search, how).await
-    };
-    let answer: Result<String, ApiError> = answer.await;
-    answer.unwrap_or_else(|error| error.body().to_string())
 }

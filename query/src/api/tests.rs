@@ -1,5 +1,7 @@
 //! The routes over live records and a real searcher: requests in, responses out.
 
+mod clients;
+mod kept;
 mod native;
 mod set_up;
 mod shape;
@@ -71,6 +73,7 @@ struct Server {
     router: Router,
     registry: Arc<Registry>,
     source: Arc<Source>,
+    clock: Arc<ManualClock>,
     batches: std::sync::atomic::AtomicU64,
 }
 
@@ -102,7 +105,8 @@ impl Server {
         let live = Live::new(Vec::new(), Default::default(), limits, NodeId(1), text_fields);
         let source = Arc::new(Source(live));
         let now = Timestamp::parse("2026-11-20T15:00:00Z").unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now.0));
+        let manual = Arc::new(ManualClock::at(now.0));
+        let clock: Arc<dyn Clock> = manual.clone();
         let settings = crate::Settings {
             buckets_max: 1_000,
             concurrent_max: 8,
@@ -114,12 +118,18 @@ impl Server {
             api: Settings {
                 version: "8.17.0".to_owned(),
                 cluster_name: "logdrive".to_owned(),
-                result_window_max: 100,
+                result_window_max: 500,
                 query_depth_max: 30,
                 clauses_max: 1_000,
                 msearch_max: 10,
                 regex_bytes_max: 1_000,
                 body_bytes_max: 100_000,
+                contexts: crate::settings::ContextSettings {
+                    open_max: 3,
+                    keep_alive_ms_max: 86_400_000,
+                    async_max: 3,
+                    async_bytes_max: 100_000,
+                },
             },
         };
         let limits = meta::Limits { entries_max: 1_000, bytes_max: 4 << 20 };
@@ -135,8 +145,9 @@ impl Server {
             tasks: delete::Tasks::default(),
             registry: registry.clone(),
             known: Arc::default(),
+            kept: Default::default(),
         };
-        Self { router: router(api), registry, source, batches: Default::default() }
+        Self { router: router(api), registry, source, clock: manual, batches: Default::default() }
     }
 
     /// A server with six documents of two indexes.
@@ -350,13 +361,6 @@ async fn errors_have_elasticsearch_s_form() {
             400,
             "Failed to parse value [maybe] of [ignore_unavailable] as only [true] or [false] are allowed.",
         ),
-        (
-            "/_search?scroll=1m",
-            json!({}),
-            400,
-            "[scroll] is not supported in this version; use `sort` with `search_after`, or GET \
-             /api/v1/search, which has no cap",
-        ),
         ("/_field_caps", json!({}), 400, "specified fields can't be null or empty"),
     ];
     for (path, body, status, reason) in cases {
@@ -386,7 +390,32 @@ async fn bodies_are_bounded_and_must_be_json() {
     let (status, reason) = send("content-type", "text/html; charset=utf-8").await;
     assert_eq!(status, 406);
     assert_eq!(reason, "Content-Type header [text/html] is not supported: send application/json");
-    assert_eq!(send("content-encoding", "gzip").await.0, 415);
+    assert_eq!(send("content-encoding", "br").await.0, 415);
+    assert_eq!(send("content-encoding", "gzip").await.0, 400);
+    assert_eq!(send("accept", "application/yaml").await.0, 406);
+    assert_eq!(server.get("/_search?format=yaml").await.error().0, 406);
+    assert_eq!(server.get("/_search?format=json").await.status, StatusCode::OK);
+    let body = r#"{"query":{"term":{"status":500}}}"#;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, body.as_bytes()).unwrap();
+    let zstd = zstd::bulk::compress(body.as_bytes(), 1).unwrap();
+    let bomb = zstd::bulk::compress(&vec![b' '; 1 << 20], 1).unwrap();
+    for (encoding, body, status) in
+        [("gzip", gzip.finish().unwrap(), 200), ("zstd", zstd, 200), ("zstd", bomb, 413)]
+    {
+        let request = Request::post("/_search")
+            .header("content-encoding", encoding)
+            .header("content-type", "application/vnd.elasticsearch+json; compatible-with=8")
+            .body(Body::from(body))
+            .unwrap();
+        let reply = server.send(request).await;
+        assert_eq!(reply.status.as_u16(), status, "{encoding}");
+        if status == 200 {
+            assert_eq!(reply.json()["hits"]["total"]["value"], 1);
+        }
+    }
+    let pretty = server.get("/absent/_search?pretty").await;
+    assert!(pretty.text.starts_with("{\n  \"error\""), "{}", pretty.text);
     let broken = server.call(Method::POST, "/_search", "{\"query\":").await.error();
     assert_eq!(broken.0, 400);
     let path = Request::get("/%ff/_search").body(Body::empty()).unwrap();

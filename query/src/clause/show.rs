@@ -1,7 +1,9 @@
-//! A query in one short line, for the tables of tests.
+//! What does a query look like in one short line? For explanations, profiles, and the tables of
+//! tests.
 
 use crate::ast::{Bound, FieldQuery, Literal, Query, Target, Test, TextTest};
 
+/// The query in one line.
 pub(crate) fn show(query: &Query) -> String {
     match query {
         Query::All => "ALL".to_owned(),

@@ -6,10 +6,13 @@
 
 mod aggs;
 mod body;
+mod collapse;
+mod highlight;
 mod json;
 mod msearch;
 mod query;
 mod sort;
+mod template;
 mod term;
 #[cfg(test)]
 mod tests;
@@ -25,10 +28,11 @@ use crate::error::QueryError;
 use crate::request::SearchRequest;
 use crate::settings::ApiSettings;
 
-pub use body::{source_filter, track_total};
+pub use body::{duration_ms, source_filter, stored, track_total};
 pub use json::{boolean, parse_json};
 pub use msearch::{MultiSearch, split_msearch};
 pub use sort::{SortOrder, sort};
+pub use template::rendered;
 
 /// A search as its body asks for it.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +49,36 @@ pub struct Search {
     pub tracks_total: bool,
     /// Sort fields that must exist: those without `unmapped_type`.
     pub sort_fields: Vec<String>,
+    /// The body says what of the source is wanted.
+    pub names_source: bool,
+    /// Which of the stored fields are wanted, if the body says so.
+    pub stored: Option<Stored>,
+    /// Further hits of each value of the field that collapses hits.
+    pub inner_hits: Vec<(String, Search)>,
+    /// The context that is searched, instead of the records of now.
+    pub pit: Option<Pit>,
+    /// The aggregations as they came, for the types of their answers.
+    pub agg_spec: Option<Json>,
+}
+
+/// What `stored_fields` asks for. No field is stored but the source and the metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// `_none_`: neither source nor metadata.
+    Nothing,
+    /// Fields, none of which is the source.
+    Fields,
+    /// The source too.
+    Source,
+}
+
+/// A point in time that is searched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pit {
+    /// Its id.
+    pub id: String,
+    /// It lives so much longer from now on, milliseconds.
+    pub keep_alive_ms: Option<u64>,
 }
 
 /// Reads bodies; one for each request.
@@ -103,12 +137,20 @@ impl Reader {
         text::query_string(self, options, 1)
     }
 
+    /// Settles what body and URL say together of sources; once, when both are read.
+    ///
+    /// # Errors
+    /// The source is wanted, and nothing at all.
+    pub fn settle(&self, search: &mut Search) -> Result<(), QueryError> {
+        body::settle(search)
+    }
+
     /// Checks what can only be checked when body and URL are together: page and `search_after`.
     ///
     /// # Errors
     /// The page is outside of the window, or does not fit `search_after`.
     pub fn check(&self, search: &Search) -> Result<(), QueryError> {
-        body::check(&search.request, self.result_window_max)
+        body::check(search, self.result_window_max)
     }
 
     fn clauses<'a>(&'a mut self, dates: &'a Dates, mismatch: Mismatch) -> Clauses<'a> {

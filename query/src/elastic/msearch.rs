@@ -16,6 +16,8 @@ pub struct MultiSearch {
     pub allow_no_indices: Option<bool>,
     /// What wildcards mean; empty when the header does not say.
     pub expand_wildcards: Vec<String>,
+    /// An answer without what cannot be read is good enough; `None` when the header does not say.
+    pub partial: Option<bool>,
     /// The body of the search.
     pub body: Vec<u8>,
 }
@@ -58,6 +60,7 @@ fn read(header: &[u8], body: &[u8]) -> Result<MultiSearch, QueryError> {
         ignore_unavailable: None,
         allow_no_indices: None,
         expand_wildcards: Vec::new(),
+        partial: None,
         body: body.to_vec(),
     };
     if header.iter().all(u8::is_ascii_whitespace) {
@@ -83,13 +86,13 @@ fn read(header: &[u8], body: &[u8]) -> Result<MultiSearch, QueryError> {
                     search.expand_wildcards.extend(name.split(',').map(str::to_owned));
                 }
             }
+            "allow_partial_search_results" => search.partial = boolean(value),
             "search_type"
             | "preference"
             | "routing"
             | "request_cache"
             | "ignore_throttled"
             | "ccs_minimize_roundtrips"
-            | "allow_partial_search_results"
             | "type"
             | "types"
             | "max_concurrent_shard_requests" => {}

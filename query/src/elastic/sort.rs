@@ -2,10 +2,10 @@
 
 use serde_json::Value as Json;
 
-use super::json::{bad, kind, list};
+use super::json::{bad, brief, kind, list};
 use crate::dates::Formats;
 use crate::error::QueryError;
-use crate::request::{SortBy, SortKey};
+use crate::request::{NumericType, SortBy, SortKey, SortMode};
 
 /// The keys of an order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,15 +51,21 @@ impl SortOrder {
             "@timestamp" => SortBy::Time,
             "_doc" | "_shard_doc" | "_seq_no" => SortBy::Sequence,
             "_score" => SortBy::Score,
-            "_geo_distance" | "_script" | "_id" | "_index" => {
-                return Err(QueryError::illegal(format!(
-                    "sorting by [{field}] is not supported in this version"
-                )));
+            "_id" => SortBy::Id,
+            "_geo_distance" => {
+                return Err(QueryError::illegal(
+                    "sorting by [_geo_distance] is not supported: logs have no geo points",
+                ));
+            }
+            "_script" => {
+                return Err(QueryError::illegal(
+                    "sorting by [_script] is not supported: sort by fields",
+                ));
             }
             field => SortBy::Field(field.to_owned()),
         };
         let descending = by == SortBy::Score;
-        let mut key = SortKey { by, descending, missing_first: false, format: None };
+        let mut key = SortKey::new(by, descending);
         let mut unmapped = false;
         match options {
             Json::Null => {}
@@ -69,11 +75,12 @@ impl SortOrder {
                     unmapped |= option == "unmapped_type" && !value.is_null();
                     key.take(field, option, value)?;
                 }
-                check_mode(field, &key, options.get("mode"))?;
             }
             other => return Err(bad(field, other, "`asc`, `desc` or an object of options")),
         }
-        if let (SortBy::Field(path), false) = (&key.by, unmapped) {
+        if let (SortBy::Field(path), false) = (&key.by, unmapped)
+            && path != "_index"
+        {
             self.must_exist.push(path.clone());
         }
         self.keys.push(key);
@@ -94,10 +101,14 @@ impl SortKey {
         match option {
             "order" => self.descending = descends(value)?,
             "missing" => {
-                self.missing_first = match value.as_str() {
-                    Some("_first") => true,
-                    Some("_last") => false,
-                    _ => return Err(bad("missing", value, "`_first` or `_last`")),
+                (self.missing_first, self.missing) = match value {
+                    Json::String(text) if text == "_first" => (true, None),
+                    Json::String(text) if text == "_last" => (false, None),
+                    Json::Null => (false, None),
+                    Json::Array(_) | Json::Object(_) => {
+                        return Err(bad("missing", value, "`_first`, `_last` or a value"));
+                    }
+                    value => (false, Some(value.clone())),
                 };
             }
             "format" => {
@@ -105,7 +116,9 @@ impl SortKey {
                 Formats::parse(format)?;
                 self.format = Some(format.to_owned());
             }
-            "unmapped_type" | "numeric_type" | "mode" => {}
+            "mode" => self.mode = mode(value)?,
+            "numeric_type" => self.numeric = numeric_type(value)?,
+            "unmapped_type" | "ignore_unmapped" => {}
             "nested" | "nested_path" | "nested_filter" => {
                 return Err(QueryError::parsing(format!(
                     "[{option}] of the sort on [{field}] is not supported in this version"
@@ -121,14 +134,27 @@ impl SortKey {
     }
 }
 
-/// Of several values the smallest counts when ascending, else the largest; nothing else yet.
-fn check_mode(field: &str, key: &SortKey, mode: Option<&Json>) -> Result<(), QueryError> {
-    let Some(mode) = mode else { return Ok(()) };
-    let ours = if key.descending { "max" } else { "min" };
-    match mode.as_str() {
-        Some(mode) if mode.eq_ignore_ascii_case(ours) => Ok(()),
-        _ => Err(QueryError::parsing(format!(
-            "[mode] of the sort on [{field}] must be [{ours}] in this version"
+fn mode(value: &Json) -> Result<SortMode, QueryError> {
+    match value.as_str().map(str::to_ascii_lowercase).as_deref() {
+        Some("min") => Ok(SortMode::Min),
+        Some("max") => Ok(SortMode::Max),
+        Some("avg") => Ok(SortMode::Avg),
+        Some("sum") => Ok(SortMode::Sum),
+        Some("median") => Ok(SortMode::Median),
+        _ => Err(QueryError::illegal(format!("Unknown SortMode [{}]", brief(value)))),
+    }
+}
+
+fn numeric_type(value: &Json) -> Result<Option<NumericType>, QueryError> {
+    match value.as_str() {
+        None if value.is_null() => Ok(None),
+        Some("long") => Ok(Some(NumericType::Long)),
+        Some("double") => Ok(Some(NumericType::Double)),
+        Some("date") => Ok(Some(NumericType::Date)),
+        Some("date_nanos") => Ok(Some(NumericType::DateNanos)),
+        _ => Err(QueryError::illegal(format!(
+            "invalid value for [numeric_type], must be [long, double, date, date_nanos], got {}",
+            brief(value)
         ))),
     }
 }

@@ -7,7 +7,9 @@ use serde_json::json;
 
 use super::*;
 use crate::clause::show::show;
-use crate::request::{FieldAndFormat, SortBy, SortKey, SourceFilter, TrackTotal};
+use crate::request::{
+    FieldAndFormat, NumericType, SortBy, SortKey, SortMode, SourceFilter, TrackTotal,
+};
 
 fn settings() -> ApiSettings {
     ApiSettings {
@@ -19,6 +21,7 @@ fn settings() -> ApiSettings {
         msearch_max: 3,
         regex_bytes_max: 1_000,
         body_bytes_max: 1 << 20,
+        contexts: Default::default(),
     }
 }
 
@@ -312,7 +315,7 @@ fn nesting_and_size_are_bounded() {
 }
 
 fn key(by: SortBy, descending: bool) -> SortKey {
-    SortKey { by, descending, missing_first: false, format: None }
+    SortKey::new(by, descending)
 }
 
 #[test]
@@ -338,12 +341,29 @@ fn sort_in_all_its_forms() {
         ),
         (
             json!([{"a": {"order": "desc", "unmapped_type": "long", "missing": "_first", "mode": "max"}}]),
-            vec![SortKey { missing_first: true, ..key(field("a"), true) }],
+            vec![SortKey { missing_first: true, mode: SortMode::Max, ..key(field("a"), true) }],
             vec![],
         ),
         (
+            json!({"a": {"missing": "x", "mode": "AVG"}, "_index": "asc", "_id": "desc"}),
+            vec![
+                SortKey {
+                    missing: Some(json!("x")),
+                    mode: SortMode::Avg,
+                    ..key(field("a"), false)
+                },
+                key(field("_index"), false),
+                key(SortBy::Id, true),
+            ],
+            vec!["a"],
+        ),
+        (
             json!([{"@timestamp": {"format": "epoch_millis", "numeric_type": "date"}}]),
-            vec![SortKey { format: Some("epoch_millis".to_owned()), ..key(SortBy::Time, false) }],
+            vec![SortKey {
+                format: Some("epoch_millis".to_owned()),
+                numeric: Some(NumericType::Date),
+                ..key(SortBy::Time, false)
+            }],
             vec![],
         ),
         (json!([]), vec![], vec![]),
@@ -359,16 +379,24 @@ fn sort_in_all_its_forms() {
     let errors = [
         (json!([{"a": {"ordr": "asc"}}]), "[field_sort] unknown field [ordr] in the sort on [a]"),
         (json!([{"a": {"order": "up"}}]), "cannot read [order] [up]: expected `asc` or `desc`"),
-        (json!([{"a": {"missing": 0}}]), "cannot read [missing] [0]: expected `_first` or `_last`"),
         (
-            json!([{"a": {"mode": "avg"}}]),
-            "[mode] of the sort on [a] must be [min] in this version",
+            json!([{"a": {"missing": [0]}}]),
+            "cannot read [missing] [an array]: expected `_first`, `_last` or a value",
         ),
+        (json!([{"a": {"mode": "mean"}}]), "Unknown SortMode [mean]"),
+        (
+            json!([{"a": {"numeric_type": "text"}}]),
+            "invalid value for [numeric_type], must be [long, double, date, date_nanos], got text",
+        ),
+        (json!({"_script": {}}), "sorting by [_script] is not supported: sort by fields"),
         (
             json!([{"a": {"nested": {}}}]),
             "[nested] of the sort on [a] is not supported in this version",
         ),
-        (json!("_geo_distance"), "sorting by [_geo_distance] is not supported in this version"),
+        (
+            json!("_geo_distance"),
+            "sorting by [_geo_distance] is not supported: logs have no geo points",
+        ),
         (json!(5), "malformed sort format, expected a field name or an object, got a number"),
         (json!([{"a": 5}]), "cannot read [a] [5]: expected `asc`, `desc` or an object of options"),
     ];
@@ -460,15 +488,16 @@ fn body_errors() {
         (json!({"size": "many"}), "cannot read [size] [many]: expected a whole number"),
         (json!({"from": 1, "size": 10_000}), window),
         (json!({"sizes": 1}), "unknown key [sizes] in the body of the search"),
-        (
-            json!({"highlight": {"fields": {"*": {}}}}),
-            "[highlight] is not supported in this version",
-        ),
         (json!({"script_fields": {"a": {}}}), "[script_fields] is not supported in this version"),
-        (json!({"collapse": {"field": "a"}}), "[collapse] is not supported in this version"),
-        (json!({"knn": {"field": "a"}}), "[knn] is not supported in this version"),
+        (json!({"collapse": {"fields": "a"}}), "[collapse] unknown field [fields]"),
+        (
+            json!({"knn": {"field": "a"}}),
+            "[knn] is not supported: it is for documents other than logs",
+        ),
         (json!({"min_score": 1}), "[min_score] is not supported in this version"),
-        (json!({"profile": true}), "[profile] is not supported in this version"),
+        (json!({"terminate_after": -1}), "terminateAfter must be > 0"),
+        (json!({"slice": {"id": 1, "max": 1}}), "max must be greater than 1"),
+        (json!({"pit": {"keep_alive": "1m"}}), "Required [id]"),
         (json!({"search_after": [1]}), "Sort must contain at least one field."),
         (
             json!({"search_after": [1], "sort": ["a", "b"]}),

@@ -71,6 +71,11 @@ impl Run {
         Self { cancelled, clock, deadline_ns, memory, charged: AtomicU64::new(0), buckets_max }
     }
 
+    /// What time it is, for those who measure.
+    pub fn now_ns(&self) -> i64 {
+        self.clock.now_ns()
+    }
+
     /// Asked every few thousand rows.
     ///
     /// # Errors

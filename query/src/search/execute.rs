@@ -5,24 +5,25 @@
 //! Knows neither clients nor limits of admission.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use index::read::{LiveBatch, RowSet, Snapshot, Split};
-use model::time::TimeRange;
+use index::read::{LiveBatch, ReadError, RowSet, Snapshot, Split};
+use model::time::{TimeRange, Timestamp};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::cache::PartialCache;
-use super::order::Order;
+use super::order::{Order, Position};
 use super::split::{Share, search_split};
 use super::top::top;
 use crate::aggregate::{self, Planned, source::Segment};
-use crate::answer::{Relation, Total};
+use crate::answer::{Relation, ShardFailure, Spent, Total};
 use crate::ast::Query;
 use crate::error::{ErrorKind, QueryError};
 use crate::leaf::{LeafError, LiveView, Run};
 use crate::merge::{Merged, SegmentAnswer};
 use crate::plan::{IndexPatterns, Node};
-use crate::request::{SearchRequest, TrackTotal};
+use crate::request::{SearchRequest, Slice, TrackTotal};
 
 /// A planned search.
 #[derive(Debug)]
@@ -47,6 +48,87 @@ pub struct Task {
     pub asked: String,
     /// What splits answered before.
     pub partials: Option<Arc<PartialCache>>,
+    /// Which of the records that match are hits, where aggregations see the others too.
+    pub post: Option<Node>,
+    /// Which of the records are looked at.
+    pub part: Part,
+    /// Note how long each segment takes.
+    pub profile: bool,
+    /// How far the search is, for those who wait.
+    pub progress: Option<Arc<Progress>>,
+}
+
+/// Which of the matching records a search looks at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Part {
+    /// This part of so many.
+    slice: Option<Slice>,
+    /// No more than so many, the newest of a segment first; 0 for all.
+    at_most: u64,
+}
+
+impl Part {
+    /// All of them.
+    pub fn is_all(&self) -> bool {
+        self.slice.is_none() && self.at_most == 0
+    }
+
+    /// Whether the number of records is bounded.
+    pub fn is_bounded(&self) -> bool {
+        self.at_most > 0
+    }
+
+    /// How many may still be looked at.
+    fn left(&self, found: u64) -> u64 {
+        if self.at_most == 0 { u64::MAX } else { self.at_most.saturating_sub(found) }
+    }
+
+    /// Whether so many are all that are looked at.
+    pub fn is_over(&self, found: u64) -> bool {
+        self.left(found) == 0
+    }
+
+    /// Of the rows those that are looked at when `found` were before.
+    ///
+    /// # Errors
+    /// The split cannot be read.
+    pub fn of(&self, segment: Segment<'_>, rows: RowSet, found: u64) -> Result<RowSet, LeafError> {
+        if self.is_all() {
+            return Ok(rows);
+        }
+        let left = self.left(found);
+        let mut out = RowSet::none(rows.docs());
+        let mut taken = 0;
+        for row in rows.iter_rev() {
+            if taken == left {
+                break;
+            }
+            if let Some(slice) = self.slice {
+                let seq = match &segment {
+                    Segment::Split(eval) => eval.reader.seq(row)?.0,
+                    Segment::Live(view, _) => view.seq(row).0,
+                };
+                // Numbers that follow each other are spread over all parts.
+                if xxhash_rust::xxh3::xxh3_64(&seq.to_le_bytes()) % slice.max != slice.id {
+                    continue;
+                }
+            }
+            taken += 1;
+            out.insert(row);
+        }
+        Ok(out)
+    }
+}
+
+/// How far a search is.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Segments to look at.
+    pub segments: AtomicU64,
+    /// Those that were.
+    pub done: AtomicU64,
+    /// Matching records in them.
+    pub found: AtomicU64,
 }
 
 impl Task {
@@ -55,7 +137,17 @@ impl Task {
     /// # Errors
     /// The request makes no sense.
     pub fn new(request: &SearchRequest) -> Result<Self, QueryError> {
-        let node = Node::of(&request.query)?;
+        let mut query = request.query.clone();
+        let mut post = None;
+        match &request.post_filter {
+            Some(filter) if request.aggs.is_empty() => {
+                query = Query::all_of(vec![query, filter.clone()]);
+            }
+            Some(filter) => post = Some(Node::of(filter)?),
+            None => {}
+        }
+        let node = Node::of(&query)?;
+        let (slice, at_most) = (request.slice, request.terminate_after);
         Ok(Self {
             time: request.time.intersect(&node.time()),
             node,
@@ -67,10 +159,30 @@ impl Task {
             wanted: request.from.saturating_add(request.size) * usize::from(request.size > 0),
             total: request.track_total,
             aggs: aggregate::plan(&request.aggs)?,
-            query: request.query.clone(),
-            asked: format!("{:?}", request.aggs),
+            query,
+            asked: match &request.post_filter {
+                None => format!("{:?}", request.aggs),
+                filter => format!("{:?}{filter:?}", request.aggs),
+            },
             partials: None,
+            post,
+            part: Part { slice, at_most },
+            profile: request.profile,
+            progress: None,
         })
+    }
+
+    /// Continues after a place of the same order. What lies before it is not even looked at where
+    /// neither the total nor an aggregation needs it.
+    pub fn resume(&mut self, position: Position) {
+        self.order.after = Some(position);
+        if self.total == TrackTotal::None
+            && self.aggs.is_empty()
+            && let Some((from, to)) = self.order.time_after()
+        {
+            let after = TimeRange { from: Timestamp(from), to: Timestamp(to) };
+            self.time = self.time.intersect(&after);
+        }
     }
 
     /// Whether a segment of this time and these indexes can hold matching records.
@@ -100,6 +212,11 @@ impl Task {
             _ => Some(Total { value: merged.count, relation: exact }),
         }
     }
+
+    /// Whether the search ended early, if it may.
+    pub fn terminated_early(&self, merged: &Merged) -> Option<bool> {
+        (self.part.at_most > 0).then(|| self.part.is_over(merged.count))
+    }
 }
 
 /// Searches a snapshot.
@@ -118,10 +235,25 @@ pub fn execute(
         .filter(|(_, l)| task.is_for(l.time, l.batch.batch.indexes().iter().map(|n| n.as_str())))
         .collect();
     merged.shards.total += live.len() as u32;
-    let search = |(at, batch): &(u32, &LiveBatch)| search_live(task, snapshot, (*at, batch), run);
-    let found: Vec<_> = pool.install(|| live.par_iter().map(search).collect());
-    for part in found {
-        take(&mut merged, task, part, "live records")?;
+    let waits = Waits(task.progress.as_deref());
+    waits.opens(live.len());
+    let mut rest = live.as_slice();
+    while !rest.is_empty() {
+        // Those that look at few records must know how many were found before.
+        let wave = if task.part.at_most > 0 { 1 } else { rest.len() };
+        let (now, later) = rest.split_at(wave);
+        rest = later;
+        let before = merged.count;
+        let search = |(at, batch): &(u32, &LiveBatch)| {
+            timed(task, run, "live records", || {
+                search_live(task, snapshot, (*at, batch, before), run)
+            })
+        };
+        let found: Vec<_> = pool.install(|| now.par_iter().map(search).collect());
+        for part in found {
+            waits.is_done(&part);
+            take(&mut merged, task, part, None)?;
+        }
     }
     let mut splits: Vec<(u32, &Split)> = (0u32..)
         .zip(snapshot.splits.iter().map(Arc::as_ref))
@@ -130,6 +262,7 @@ pub fn execute(
         })
         .collect();
     merged.shards.total += splits.len() as u32;
+    waits.opens(splits.len());
     match task.order.by_time() {
         Some(false) => splits.sort_by_key(|(_, s)| s.meta().time.from),
         _ => splits.sort_by_key(|(_, s)| std::cmp::Reverse(s.meta().time.to)),
@@ -139,17 +272,23 @@ pub fn execute(
     let mut items: Vec<Item<'_>> = Vec::with_capacity(splits.len());
     for (position, split) in splits {
         let parts = match all_counts {
-            true => (split.meta().docs / PART_ROWS).clamp(1, threads as u64) as u32,
-            false => 1,
+            true if task.part.is_all() => {
+                (split.meta().docs / PART_ROWS).clamp(1, threads as u64) as u32
+            }
+            _ => 1,
         };
         items.extend((0..parts).map(|part| Item { position, split, part: (part, parts) }));
     }
     let mut rest = items.as_slice();
-    while !rest.is_empty() && !merged.timed_out {
+    while !rest.is_empty() && !merged.timed_out && !task.part.is_over(merged.count) {
         // Where everything counts, the first hits found only spare the others the search for hits.
         let at_once = all_counts && (task.wanted == 0 || rest.len() < items.len());
-        let (wave, later) =
-            rest.split_at(if at_once { rest.len() } else { threads.min(rest.len()) });
+        let wave = match at_once {
+            _ if task.part.at_most > 0 => 1,
+            true => rest.len(),
+            false => threads.min(rest.len()),
+        };
+        let (wave, later) = rest.split_at(wave);
         rest = later;
         search_wave(task, (snapshot, wave), &mut merged, (run, pool))?;
     }
@@ -184,12 +323,16 @@ fn search_wave(
     let search = |(item, hits): &(Item<'_>, bool)| {
         let wanted = if *hits { task.wanted } else { 0 };
         let share = Share { wanted, found, part: item.part };
-        let cache = task.partials.as_ref().filter(|_| wanted == 0);
+        let kept = wanted == 0 && task.part.is_all() && !task.profile;
+        let cache = task.partials.as_ref().filter(|_| kept);
         let cache = cache.map(|cache| (cache, task.key(item.split.meta(), item.part)));
         if let Some(known) = cache.as_ref().and_then(|(cache, key)| cache.get(key)) {
             return Ok(known);
         }
-        let answer = search_split(task, snapshot, (item.position, item.split), share, run)?;
+        let name = item.split.meta().id.as_str();
+        let answer = timed(task, run, name, || {
+            search_split(task, snapshot, (item.position, item.split), share, run)
+        })?;
         if let Some((cache, key)) = cache {
             cache.keep(key, &answer);
         }
@@ -197,7 +340,10 @@ fn search_wave(
     };
     let parts: Vec<_> = pool.install(|| wave.par_iter().with_max_len(1).map(search).collect());
     for (part, (item, _)) in parts.into_iter().zip(wave) {
-        take(merged, task, part, item.split.meta().id.as_str())?;
+        if item.part.0 == 0 {
+            Waits(task.progress.as_deref()).is_done(&part);
+        }
+        take(merged, task, part, Some(item.split))?;
     }
     Ok(())
 }
@@ -217,7 +363,7 @@ fn take(
     merged: &mut Merged,
     task: &Task,
     part: Result<SegmentAnswer, LeafError>,
-    name: &str,
+    split: Option<&Split>,
 ) -> Result<(), QueryError> {
     match part {
         Ok(part) => merged.add(&task.order, task.wanted, part),
@@ -227,19 +373,77 @@ fn take(
         }
         Err(LeafError::Query(error)) => return Err(error),
         Err(error @ LeafError::Read(_)) => {
-            tracing::warn!(split = name, %error, "search goes on without a split");
-            merged.fail(name.to_owned(), error.to_string());
+            let failure = failure(task, split, &error);
+            tracing::warn!(split = failure.split, %error, "search goes on without a split");
+            merged.fail(failure);
         }
     }
     Ok(())
 }
 
+/// What is told of a split that cannot be read.
+pub fn failure(task: &Task, split: Option<&Split>, error: &LeafError) -> ShardFailure {
+    let names = split.map(|s| s.meta().indexes.iter().map(|(name, _)| name.as_str()));
+    let index = names.and_then(|mut names| names.find(|name| task.indexes.matches(name)));
+    ShardFailure {
+        split: split.map_or("live records", |s| s.meta().id.as_str()).to_owned(),
+        index: index.unwrap_or_default().to_owned(),
+        kind: match error {
+            LeafError::Read(ReadError::Damaged { .. }) => "corrupt_index_exception",
+            _ => "i_o_exception",
+        },
+        reason: error.to_string(),
+    }
+}
+
+/// Notes how long the work on a segment takes, if that is asked.
+fn timed(
+    task: &Task,
+    run: &Run,
+    name: &str,
+    work: impl FnOnce() -> Result<SegmentAnswer, LeafError>,
+) -> Result<SegmentAnswer, LeafError> {
+    if !task.profile {
+        return work();
+    }
+    let start = run.now_ns();
+    let mut answer = work()?;
+    let all_ns = run.now_ns().saturating_sub(start).max(0) as u64;
+    let mut spent = answer.spent.take().unwrap_or_default();
+    spent.segment = name.to_owned();
+    spent.query_ns = all_ns.saturating_sub(spent.hits_ns + spent.aggs_ns);
+    spent.matching = answer.count;
+    answer.spent = Some(spent);
+    Ok(answer)
+}
+
+/// Tells those who wait how far the search is.
+struct Waits<'a>(Option<&'a Progress>);
+
+impl Waits<'_> {
+    fn opens(&self, segments: usize) {
+        if let Some(progress) = self.0 {
+            progress.segments.fetch_add(segments as u64, Ordering::Relaxed);
+        }
+    }
+
+    fn is_done(&self, part: &Result<SegmentAnswer, LeafError>) {
+        if let (Some(progress), Ok(part)) = (self.0, part) {
+            progress.done.fetch_add(1, Ordering::Relaxed);
+            progress.found.fetch_add(part.count, Ordering::Relaxed);
+        }
+    }
+}
+
 fn search_live(
     task: &Task,
     snapshot: &Snapshot,
-    (position, batch): (u32, &LiveBatch),
+    (position, batch, before): (u32, &LiveBatch, u64),
     run: &Run,
 ) -> Result<SegmentAnswer, LeafError> {
+    if task.part.is_over(before) {
+        return Ok(SegmentAnswer::default());
+    }
     let view = LiveView::new(batch, snapshot.node, &snapshot.text_fields);
     let found = view.matching(&task.node, (task.time, &task.indexes), run)?;
     if found.is_empty() {
@@ -247,7 +451,9 @@ fn search_live(
     }
     let mut rows = RowSet::none(batch.batch.batch.records().len() as u32);
     found.iter().for_each(|row| rows.insert(*row));
-    segment_answer(task, (Segment::Live(view, run), position), &rows, task.wanted)
+    let segment = Segment::Live(view, run);
+    let rows = task.part.of(segment, rows, before)?;
+    segment_answer(task, (segment, position), &rows, task.wanted)
 }
 
 /// The answer of a segment, once it is known which of its rows match.
@@ -260,13 +466,40 @@ pub fn segment_answer(
     rows: &RowSet,
     wanted: usize,
 ) -> Result<SegmentAnswer, LeafError> {
-    Ok(SegmentAnswer {
-        count: u64::from(rows.count()),
-        partly: false,
-        candidates: top(segment, position, rows, (&task.order, wanted))?,
-        partials: match rows.is_empty() || task.aggs.is_empty() {
-            true => Vec::new(),
-            false => aggregate::collect(&task.aggs, segment, rows)?,
-        },
-    })
+    let filtered = match &task.post {
+        Some(post) => Some(post_rows(segment, post, rows)?),
+        None => None,
+    };
+    let hits = filtered.as_ref().unwrap_or(rows);
+    let now = || if task.profile { segment.run().now_ns() } else { 0 };
+    let start = now();
+    let candidates = top(segment, position, hits, (&task.order, wanted))?;
+    let between = now();
+    let partials = match rows.is_empty() || task.aggs.is_empty() {
+        true => Vec::new(),
+        false => aggregate::collect(&task.aggs, segment, rows)?,
+    };
+    let spent = task.profile.then(|| {
+        Box::new(Spent {
+            hits_ns: between.saturating_sub(start).max(0) as u64,
+            aggs_ns: now().saturating_sub(between).max(0) as u64,
+            ..Spent::default()
+        })
+    });
+    Ok(SegmentAnswer { count: u64::from(hits.count()), partly: false, candidates, partials, spent })
+}
+
+/// Of the rows those that pass the filter of the hits.
+fn post_rows(segment: Segment<'_>, post: &Node, rows: &RowSet) -> Result<RowSet, LeafError> {
+    let all = IndexPatterns::default();
+    match segment {
+        Segment::Split(eval) => eval.matching_of(post, &all, rows),
+        Segment::Live(view, run) => {
+            let mut out = RowSet::none(rows.docs());
+            let passing = view.matching(post, (TimeRange::ALL, &all), run)?;
+            passing.into_iter().for_each(|row| out.insert(row));
+            out.and(rows);
+            Ok(out)
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! It admits, cancels and bounds searches; what a query or an aggregation means it does not know.
 
 mod cache;
+pub mod document;
 mod execute;
 pub mod order;
 mod page;
@@ -10,7 +11,7 @@ mod split;
 mod stream;
 mod tail;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod top;
 
 use std::sync::Arc;
@@ -28,12 +29,15 @@ use crate::aggregate;
 use crate::answer::{CountAnswer, Hit, SearchAnswer, TailEvent};
 use crate::ast::Query;
 use crate::error::{ErrorKind, QueryError};
-use crate::leaf::{Memory, Run};
+use crate::highlight::Highlighter;
+use crate::leaf::{LeafError, Memory, Run};
 use crate::plan::{IndexPatterns, Node};
 use crate::request::{SearchRequest, TrackTotal};
 pub use crate::settings::Settings;
 pub use cache::PartialCache;
-use execute::{Task, execute};
+pub use execute::Progress;
+use execute::{Task, execute, failure};
+use order::Position;
 use page::{Wanted, page};
 
 /// How many hits of a stream wait for the client.
@@ -64,6 +68,26 @@ struct Inner {
     running: Arc<Semaphore>,
     streaming: Arc<Semaphore>,
     waiting: AtomicUsize,
+}
+
+/// What a search looks at.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// Whose records.
+    pub tenant: &'a Tenant,
+    /// These and no others; without it, those of now.
+    pub snapshot: Option<Snapshot>,
+    /// Only hits that come after this.
+    pub after: Option<Position>,
+    /// Where to tell how far the search is.
+    pub progress: Option<Arc<Progress>>,
+}
+
+impl<'a> Place<'a> {
+    /// All that there is now.
+    pub fn now(tenant: &'a Tenant) -> Self {
+        Self { tenant, snapshot: None, after: None, progress: None }
+    }
 }
 
 /// Sets the flag when the client leaves.
@@ -154,40 +178,37 @@ impl Searcher {
         tenant: &Tenant,
         request: SearchRequest,
     ) -> Result<SearchAnswer, QueryError> {
+        self.search_in(Place::now(tenant), request).await
+    }
+
+    /// Answers a search over what the place says. Dropping the future cancels the work.
+    ///
+    /// # Errors
+    /// The request makes no sense, or a limit is reached.
+    pub async fn search_in(
+        &self,
+        place: Place<'_>,
+        request: SearchRequest,
+    ) -> Result<SearchAnswer, QueryError> {
         let started = self.inner.clock.now_ns();
         let mut task = Task::new(&request)?;
         task.partials = self.inner.partials.clone();
+        task.progress = place.progress;
+        if let Some(after) = place.after {
+            task.resume(after);
+        }
         let wanted = Wanted::new(&request)?;
-        let permit = self.inner.admit().await?;
-        let snapshot = self.snapshot(tenant);
-        let buckets_max = self.inner.settings.buckets_max;
-        let work = move |run: &Run, pool: &rayon::ThreadPool| {
-            let mut merged = execute(&task, &snapshot, run, pool)?;
-            let candidates = merged.candidates.split_off(request.from.min(merged.candidates.len()));
-            let mut failed = Vec::new();
-            let hits = page(&snapshot, &candidates, (&task.order, &wanted), |split, error| {
-                failed.push((split, error));
-            });
-            for (split, error) in failed {
-                let name = snapshot.splits[split as usize].meta().id.to_string();
-                merged.fail(name, error.to_string());
-            }
-            let total = task.total(&merged);
-            let partials = std::mem::take(&mut merged.partials);
-            let aggregations = match task.aggs.is_empty() {
-                true => None,
-                false => Some(aggregate::answer(&task.aggs, partials, buckets_max)?),
-            };
-            Ok(SearchAnswer {
-                took_ms: 0,
-                timed_out: merged.timed_out,
-                total,
-                hits,
-                aggregations,
-                shards: merged.shards,
-            })
+        let marks = match &request.highlight {
+            Some(highlight) => Some(Highlighter::new(highlight, &request.query)?),
+            None => None,
         };
-        let mut answer = self.inner.work(permit, request.timeout_ms, work).await?;
+        let permit = self.inner.admit().await?;
+        let snapshot = place.snapshot.unwrap_or_else(|| self.snapshot(place.tenant));
+        let timeout_ms = request.timeout_ms;
+        let work = move |run: &Run, pool: &rayon::ThreadPool| {
+            answer(&snapshot, (&task, request.from), (&wanted, marks.as_ref()), run, pool)
+        };
+        let mut answer = self.inner.work(permit, timeout_ms, work).await?;
         let took_ns = (self.inner.clock.now_ns() - started).max(0);
         telemetry::observe(Metric::SearchSeconds, took_ns as f64 / 1e9);
         answer.took_ms = (took_ns / NS_PER_MS) as u64;
@@ -209,6 +230,8 @@ impl Searcher {
             sort: Vec::new(),
             search_after: None,
             aggs: Vec::new(),
+            highlight: None,
+            collapse: None,
             track_total: TrackTotal::All,
             ..request
         };
@@ -220,7 +243,8 @@ impl Searcher {
             ));
         }
         let count = answer.total.map_or(0, |t| t.value);
-        Ok(CountAnswer { count, shards: answer.shards })
+        let terminated_early = answer.terminated_early;
+        Ok(CountAnswer { count, shards: answer.shards, terminated_early })
     }
 
     /// Every hit in time order (the newest first unless the request sorts by rising time),
@@ -280,6 +304,46 @@ impl Searcher {
         }
         from
     }
+}
+
+/// Searches, reads the page, marks it and answers the aggregations.
+fn answer(
+    snapshot: &Snapshot,
+    (task, from): (&Task, usize),
+    (wanted, marks): (&Wanted, Option<&Highlighter>),
+    run: &Run,
+    pool: &rayon::ThreadPool,
+) -> Result<SearchAnswer, QueryError> {
+    let mut merged = execute(task, snapshot, run, pool)?;
+    let candidates = merged.candidates.split_off(from.min(merged.candidates.len()));
+    let mut failed = Vec::new();
+    let mut hits = page(snapshot, &candidates, (&task.order, wanted), |split, error| {
+        failed.push(failure(task, Some(&snapshot.splits[split as usize]), &error));
+    });
+    failed.into_iter().for_each(|failure| merged.fail(failure));
+    match marks.map(|marks| marks.apply(&mut hits, &snapshot.text_fields, run)) {
+        None | Some(Ok(())) => {}
+        Some(Err(LeafError::TimedOut)) => merged.timed_out = true,
+        Some(Err(LeafError::Query(error))) => return Err(error),
+        Some(Err(error)) => return Err(QueryError::of(ErrorKind::Internal, error.to_string())),
+    }
+    wanted.finish(&mut hits);
+    let partials = std::mem::take(&mut merged.partials);
+    let aggregations = match task.aggs.is_empty() {
+        true => None,
+        false => Some(aggregate::answer(&task.aggs, partials, run.buckets_max)?),
+    };
+    Ok(SearchAnswer {
+        took_ms: 0,
+        timed_out: merged.timed_out,
+        total: task.total(&merged),
+        hits,
+        aggregations,
+        terminated_early: task.terminated_early(&merged),
+        position: candidates.last().map(|last| task.order.position(last)),
+        shards: merged.shards,
+        profile: merged.spent,
+    })
 }
 
 impl Inner {

@@ -10,7 +10,7 @@ use serde_json::{Number as JsonNumber, Value as Json};
 
 use crate::dates::Formats;
 use crate::error::QueryError;
-use crate::request::{SearchRequest, SortBy, SortKey};
+use crate::request::{NumericType, SearchRequest, SortBy, SortKey, SortMode};
 use crate::test::compare::Number;
 
 /// The value of a sort key.
@@ -48,6 +48,36 @@ pub struct Candidate {
     pub seq: u64,
     /// Where it is.
     pub place: Place,
+    /// Its value of the field that collapses hits.
+    pub group: Option<Box<Group>>,
+}
+
+/// A value that only one hit may have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// None: all records without one are one group.
+    Missing,
+    /// A boolean.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number, by its bits.
+    Float(u64),
+    /// A time, nanoseconds.
+    Time(i64),
+    /// A string, by its number in the segment.
+    Ord(u64),
+    /// A string.
+    Text(Box<str>),
+}
+
+/// A place in an order: whoever continues after it sees every later record once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Position {
+    /// The values of the sort keys.
+    pub values: Vec<SortValue>,
+    /// The time and the number of the record, which tell equals apart.
+    pub tie: Option<(i64, u64)>,
 }
 
 /// One planned sort key.
@@ -57,10 +87,17 @@ pub struct KeyPlan {
     pub by: SortBy,
     /// Largest first.
     pub descending: bool,
+    /// What records without a value count as.
+    pub missing: Option<SortValue>,
+    /// Which of several values counts.
+    pub mode: SortMode,
     missing_first: bool,
     formats: Option<Formats>,
     /// Nanoseconds in the unit of a time key's values.
     unit_ns: i64,
+    /// Times are shown in their unit, not in milliseconds.
+    shows_unit: bool,
+    numeric: Option<NumericType>,
 }
 
 /// The order of a search.
@@ -70,8 +107,12 @@ pub struct Order {
     pub keys: Vec<KeyPlan>,
     /// The request named an order: hits carry their `sort` values.
     named: bool,
-    /// Records must come after these values.
-    pub after: Option<Vec<SortValue>>,
+    /// Any order would do: hits show their numbers.
+    scan: bool,
+    /// Records must come after this.
+    pub after: Option<Position>,
+    /// Only the first hit of each value of this field.
+    pub collapse: Option<String>,
 }
 
 impl Order {
@@ -80,19 +121,17 @@ impl Order {
     /// # Errors
     /// A format is unknown, or `search_after` does not fit the sort keys.
     pub fn new(request: &SearchRequest) -> Result<Self, QueryError> {
-        let newest =
-            SortKey { by: SortBy::Time, descending: true, missing_first: false, format: None };
+        let newest = SortKey::new(SortBy::Time, true);
         let named = !request.sort.is_empty();
-        let sort = if named { request.sort.as_slice() } else { std::slice::from_ref(&newest) };
+        let scan = matches!(request.sort.as_slice(), [key] if key.by == SortBy::Scan);
+        let by_keys = named && !scan;
+        let sort = if by_keys { request.sort.as_slice() } else { std::slice::from_ref(&newest) };
         let keys = sort.iter().map(KeyPlan::new).collect::<Result<Vec<_>, _>>()?;
         let after = match &request.search_after {
             None => None,
             Some(values) if values.len() == keys.len() => {
-                Some(keys.iter().zip(values).map(|(key, value)| key.read(value)).collect::<Result<
-                    Vec<_>,
-                    _,
-                >>(
-                )?)
+                let values = keys.iter().zip(values).map(|(key, value)| key.read(value));
+                Some(Position { values: values.collect::<Result<_, QueryError>>()?, tie: None })
             }
             Some(values) => {
                 return Err(QueryError::illegal(format!(
@@ -103,7 +142,8 @@ impl Order {
                 )));
             }
         };
-        Ok(Self { keys, named, after })
+        let collapse = request.collapse.clone();
+        Ok(Self { keys, named, scan, after, collapse })
     }
 
     /// Whether time is what decides first, and whether the newest come first.
@@ -120,20 +160,62 @@ impl Order {
                 .find(|o| *o != Ordering::Equal)
                 .unwrap_or(Ordering::Equal)
         });
-        keys.then_with(|| {
-            let tie = a.time.cmp(&b.time).then(a.seq.cmp(&b.seq));
-            if self.by_time() == Some(false) { tie } else { tie.reverse() }
-        })
+        keys.then_with(|| self.tie((a.time, a.seq), (b.time, b.seq)))
     }
 
-    /// Whether the candidate comes after the values given.
-    pub fn is_after(&self, candidate: &Candidate, after: &[SortValue]) -> bool {
+    /// How two records lie that are equal by all keys, by their times and numbers.
+    fn tie(&self, a: (i64, u64), b: (i64, u64)) -> Ordering {
+        if self.by_time() == Some(false) { a.cmp(&b) } else { b.cmp(&a) }
+    }
+
+    /// Keeps the first of each group; the candidates are in order.
+    pub fn keep_firsts(&self, candidates: &mut Vec<Candidate>) {
+        if self.collapse.is_some() {
+            let mut seen = std::collections::HashSet::with_capacity(candidates.len());
+            candidates.retain(|candidate| match &candidate.group {
+                Some(group) => seen.insert(group.clone()),
+                None => true,
+            });
+        }
+    }
+
+    /// The field that collapses hits, and the hit's value of it.
+    pub fn group(&self, candidate: &Candidate) -> Option<(&str, Json)> {
+        let value = match candidate.group.as_deref()? {
+            Group::Missing | Group::Ord(_) => return None,
+            Group::Bool(v) => Json::from(*v),
+            Group::Int(v) => Json::from(*v),
+            Group::Float(bits) => Json::from(f64::from_bits(*bits)),
+            Group::Time(ns) => Json::from(Formats::default().print(Timestamp(*ns), &TimeZone::UTC)),
+            Group::Text(text) => Json::from(&**text),
+        };
+        Some((self.collapse.as_deref()?, value))
+    }
+
+    /// Whether the candidate comes after the place given.
+    pub fn is_after(&self, candidate: &Candidate, after: &Position) -> bool {
         let values = std::iter::once(&candidate.first).chain(&candidate.rest);
-        let mut pairs = self.keys.iter().zip(values.zip(after));
+        let mut pairs = self.keys.iter().zip(values.zip(&after.values));
         let found = pairs.find_map(|(key, (value, after))| {
             Some(key.compare(value, after)).filter(|o| *o != Ordering::Equal)
         });
-        found == Some(Ordering::Greater)
+        match (found, after.tie) {
+            (Some(order), _) => order == Ordering::Greater,
+            (None, Some(tie)) => self.tie((candidate.time, candidate.seq), tie).is_gt(),
+            (None, None) => false,
+        }
+    }
+
+    /// Where a candidate with its texts lies.
+    pub fn position(&self, candidate: &Candidate) -> Position {
+        let values = std::iter::once(&candidate.first).chain(&candidate.rest).cloned();
+        Position { values: values.collect(), tie: Some((candidate.time, candidate.seq)) }
+    }
+
+    /// The last record that was seen, where time and number alone are the order.
+    pub fn seen(&self) -> Option<(i64, u64)> {
+        self.by_time().filter(|_| self.keys.len() == 1)?;
+        self.after.as_ref()?.tie
     }
 
     /// Whether a record of a time up to `newest` from `oldest` on could come before `worst`.
@@ -148,10 +230,11 @@ impl Order {
     /// The run of time in which records can come after the values given.
     pub fn time_after(&self) -> Option<(i64, i64)> {
         let descending = self.by_time()?;
-        let SortValue::Number(Number::Int(at)) = self.after.as_ref()?.first()? else { return None };
+        let after = self.after.as_ref()?;
+        let SortValue::Number(Number::Int(at)) = after.values.first()? else { return None };
         let unit = self.keys[0].unit_ns;
         // With more keys the same instant can still hold some that come after.
-        let same = i64::from(self.keys.len() > 1);
+        let same = i64::from(self.keys.len() > 1 || after.tie.is_some());
         Some(if descending {
             (i64::MIN, at.saturating_add(same).saturating_mul(unit))
         } else {
@@ -164,6 +247,9 @@ impl Order {
         if !self.named {
             return Vec::new();
         }
+        if self.scan {
+            return vec![Json::from(candidate.seq)];
+        }
         let values = std::iter::once(&candidate.first).chain(&candidate.rest);
         self.keys.iter().zip(values).map(|(key, value)| key.json(value)).collect()
     }
@@ -173,13 +259,50 @@ impl KeyPlan {
     fn new(key: &SortKey) -> Result<Self, QueryError> {
         let formats = key.format.as_deref().map(Formats::parse).transpose()?;
         let nanos = key.format.as_deref().is_some_and(|f| f.contains("nanos"));
-        Ok(Self {
+        let shows_unit = key.numeric == Some(NumericType::DateNanos);
+        let mut out = Self {
             by: key.by.clone(),
             descending: key.descending,
+            missing: None,
+            mode: key.mode,
             missing_first: key.missing_first,
             formats,
-            unit_ns: if nanos { 1 } else { NS_PER_MS },
-        })
+            unit_ns: if nanos || shows_unit { 1 } else { NS_PER_MS },
+            shows_unit,
+            numeric: key.numeric,
+        };
+        if let Some(missing) = &key.missing {
+            out.missing = Some(out.cast(out.read(missing)?));
+        }
+        Ok(out)
+    }
+
+    /// A value as the type that the key takes numbers for.
+    pub fn cast(&self, value: SortValue) -> SortValue {
+        match (self.numeric, value) {
+            (Some(NumericType::Long), SortValue::Number(Number::Float(v))) => {
+                SortValue::Number(Number::Int(v as i64))
+            }
+            (Some(NumericType::Double), SortValue::Number(v)) => {
+                SortValue::Number(Number::Float(v.as_f64()))
+            }
+            (_, value) => value,
+        }
+    }
+
+    /// Whether values are read as they are: the first in the key's direction counts.
+    pub fn is_plain(&self) -> bool {
+        self.mode == SortMode::Edge && self.numeric.is_none()
+    }
+
+    /// Whether `b` counts before `a`, by the mode.
+    pub fn counts_before(&self, a: &SortValue, b: &SortValue) -> bool {
+        let order = self.compare(a, b);
+        match self.mode {
+            SortMode::Min if self.descending => order.is_lt(),
+            SortMode::Max if !self.descending => order.is_lt(),
+            _ => order.is_gt(),
+        }
     }
 
     /// The value of a time key.
@@ -221,18 +344,22 @@ impl KeyPlan {
         match (&self.by, value) {
             (_, Json::Null) => Ok(SortValue::Missing),
             (SortBy::Time, Json::Number(n)) => {
-                let ms = n.as_i64().ok_or_else(bad)?;
-                let in_unit = ms.saturating_mul(NS_PER_MS) / self.unit_ns;
+                let at = n.as_i64().ok_or_else(bad)?;
+                let given_ns = if self.shows_unit { self.unit_ns } else { NS_PER_MS };
+                let in_unit = at.saturating_mul(given_ns) / self.unit_ns;
                 Ok(SortValue::Number(Number::Int(in_unit)))
             }
             (SortBy::Time, Json::String(text)) => match text.parse::<i64>() {
+                Ok(at) if self.shows_unit => Ok(self.time(at)),
                 Ok(ms) => Ok(self.time(Timestamp::from_millis(ms).0)),
                 Err(_) => Timestamp::parse(text).map(|t| self.time(t.0)).ok_or_else(bad),
             },
             (SortBy::Sequence | SortBy::Score | SortBy::Field(_), Json::Number(n)) => {
                 Ok(SortValue::Number(number(n)))
             }
-            (SortBy::Field(_), Json::String(text)) => Ok(SortValue::Text(text.as_str().into())),
+            (SortBy::Field(_) | SortBy::Id, Json::String(text)) => {
+                Ok(SortValue::Text(text.as_str().into()))
+            }
             (SortBy::Field(_), Json::Bool(v)) => Ok(SortValue::Number(Number::Int(i64::from(*v)))),
             _ => Err(bad()),
         }
@@ -246,6 +373,7 @@ impl KeyPlan {
                     let at = Timestamp(at.saturating_mul(self.unit_ns));
                     Json::from(formats.print(at, &TimeZone::UTC))
                 }
+                None if self.shows_unit => Json::from(*at),
                 None => Json::from(at.saturating_mul(self.unit_ns).div_euclid(NS_PER_MS)),
             },
             (SortValue::Number(_), SortBy::Score) => Json::from(1.0),

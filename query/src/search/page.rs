@@ -6,25 +6,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use index::read::{Snapshot, SplitReader};
-use jiff::tz::TimeZone;
 use model::id::{IndexName, RecordSeq};
-use model::record::TIMESTAMP_FIELD;
 use model::time::Timestamp;
-use serde_json::{Map, Value as Json};
 
+use super::document::{Document, Meta, WantedFields, fields, wanted_fields};
 use super::order::{Candidate, Order, Place};
 use crate::answer::Hit;
-use crate::dates::Formats;
 use crate::error::QueryError;
 use crate::leaf::{LeafError, LiveView};
-use crate::plan::glob;
-use crate::request::{FieldAndFormat, SearchRequest};
+use crate::request::SearchRequest;
 
 /// What the request wants of each hit.
 #[derive(Debug)]
 pub struct Wanted {
     source: bool,
-    fields: Vec<(FieldAndFormat, Option<Formats>)>,
+    fields: WantedFields,
+    /// The source is needed, be it only for a while.
+    reads_source: bool,
 }
 
 impl Wanted {
@@ -33,10 +31,19 @@ impl Wanted {
     /// # Errors
     /// A format is unknown.
     pub fn new(request: &SearchRequest) -> Result<Self, QueryError> {
-        let fields = request.fields.iter().map(|field| {
-            Ok((field.clone(), field.format.as_deref().map(Formats::parse).transpose()?))
-        });
-        Ok(Self { source: !request.source.off, fields: fields.collect::<Result<_, QueryError>>()? })
+        let source = !request.source.off;
+        Ok(Self {
+            source,
+            fields: wanted_fields(&request.fields)?,
+            reads_source: source || request.highlight.is_some(),
+        })
+    }
+
+    /// Takes away the sources that were only read for something else.
+    pub fn finish(&self, hits: &mut [Hit]) {
+        if !self.source {
+            hits.iter_mut().for_each(|hit| hit.source = None);
+        }
     }
 }
 
@@ -55,7 +62,7 @@ pub fn page(
     (order, wanted): (&Order, &Wanted),
     mut failed: impl FnMut(u32, LeafError),
 ) -> Vec<Hit> {
-    let sources = wanted.source || !wanted.fields.is_empty();
+    let sources = wanted.reads_source || !wanted.fields.is_empty();
     let mut outlines: Vec<Option<Outline>> = candidates.iter().map(|_| None).collect();
     let mut by_split: HashMap<u32, Vec<(usize, u32)>> = HashMap::new();
     for (at, candidate) in candidates.iter().enumerate() {
@@ -127,84 +134,23 @@ fn index_of(reader: &SplitReader, row: u32) -> Result<IndexName, LeafError> {
 fn hit(candidate: &Candidate, outline: Outline, order: &Order, wanted: &Wanted) -> Hit {
     let timestamp = Timestamp(candidate.time);
     let source = outline.source;
+    let meta =
+        Meta { index: outline.index.as_str(), id: &outline.id, seq: candidate.seq, timestamp };
+    let mut found = match (wanted.fields.is_empty(), &source) {
+        (false, Some(source)) => fields(&Document::parse(source), meta, &wanted.fields),
+        _ => Default::default(),
+    };
+    if let Some((field, value)) = order.group(candidate) {
+        found.insert(field.to_owned(), serde_json::json!([value]));
+    }
     Hit {
-        fields: (!wanted.fields.is_empty())
-            .then(|| fields(source.as_deref().unwrap_or("{}"), timestamp, &wanted.fields)),
+        fields: (!found.is_empty()).then_some(found),
         index: outline.index,
         id: outline.id,
         seq: RecordSeq(candidate.seq),
         timestamp,
-        source: source.filter(|_| wanted.source),
+        source: source.filter(|_| wanted.reads_source),
         sort: order.json(candidate),
-    }
-}
-
-/// The `fields` of a hit: every value of every path that a pattern names, as arrays.
-fn fields(
-    source: &str,
-    timestamp: Timestamp,
-    wanted: &[(FieldAndFormat, Option<Formats>)],
-) -> Map<String, Json> {
-    let mut flat: Vec<(String, Vec<Json>)> = Vec::new();
-    if let Ok(source) = serde_json::from_str::<Json>(source) {
-        flatten(&mut String::new(), &source, &mut flat);
-    }
-    let mut out = Map::new();
-    for (field, formats) in wanted {
-        if glob(&field.field, TIMESTAMP_FIELD) {
-            let text = match formats {
-                Some(formats) => formats.print(timestamp, &TimeZone::UTC),
-                None => Formats::default().print(timestamp, &TimeZone::UTC),
-            };
-            out.insert(TIMESTAMP_FIELD.into(), Json::Array(vec![text.into()]));
-        }
-        let base = field.field.strip_suffix(".keyword");
-        let own = flat.iter().any(|(path, _)| *path == field.field);
-        for (path, values) in &flat {
-            let name = match base {
-                Some(base) if !own && path == base => &field.field,
-                _ if glob(&field.field, path) => path,
-                _ => continue,
-            };
-            if path != TIMESTAMP_FIELD {
-                let values = values.iter().map(|v| printed(v, formats.as_ref())).collect();
-                out.insert(name.clone(), Json::Array(values));
-            }
-        }
-    }
-    out
-}
-
-/// A time in the format asked for; any other value as it is.
-fn printed(value: &Json, formats: Option<&Formats>) -> Json {
-    let at = match (formats, value) {
-        (Some(_), Json::String(text)) => Timestamp::parse(text),
-        _ => None,
-    };
-    match (formats, at) {
-        (Some(formats), Some(at)) => formats.print(at, &TimeZone::UTC).into(),
-        _ => value.clone(),
-    }
-}
-
-fn flatten(path: &mut String, value: &Json, out: &mut Vec<(String, Vec<Json>)>) {
-    match value {
-        Json::Null => {}
-        Json::Array(list) => list.iter().for_each(|v| flatten(path, v, out)),
-        Json::Object(map) => {
-            for (key, value) in map {
-                let before = path.len();
-                if before > 0 {
-                    path.push('.');
-                }
-                path.push_str(key);
-                flatten(path, value, out);
-                path.truncate(before);
-            }
-        }
-        leaf => match out.iter_mut().find(|(p, _)| p == path) {
-            Some((_, values)) => values.push(leaf.clone()),
-            None => out.push((path.clone(), vec![leaf.clone()])),
-        },
+        highlight: None,
     }
 }

@@ -52,7 +52,10 @@ pub fn search_split(
         return Ok(SegmentAnswer::default());
     }
     let by_steps = task.aggs.is_empty() && (share.wanted == 0 || task.order.by_time().is_some());
-    let counted = if by_steps { known_count(task, &eval, &within)? } else { None };
+    let counted = match by_steps && task.part.is_all() {
+        true => known_count(task, &eval, &within)?,
+        false => None,
+    };
     let known = match &counted {
         Some(Count::Known(count)) => Some(*count),
         _ => None,
@@ -61,7 +64,8 @@ pub fn search_split(
         let count = if share.part.0 == 0 { count } else { 0 };
         return Ok(SegmentAnswer { count, ..SegmentAnswer::default() });
     }
-    let steps = by_steps && (known.is_some() || task.total != TrackTotal::All);
+    let steps =
+        by_steps && (known.is_some() || task.total != TrackTotal::All || task.part.is_bounded());
     let at_once = steps || counted.is_some() && share.wanted == 0;
     if share.part.1 > 1 {
         if at_once && share.part.0 > 0 {
@@ -90,7 +94,9 @@ pub fn search_split(
         return Steps { task, eval, position, share, known }.search(&within);
     }
     let rows = eval.matching_of(&task.node, &task.indexes, &within)?;
-    segment_answer(task, (Segment::Split(eval), position), &rows, share.wanted)
+    let segment = Segment::Split(eval);
+    let rows = task.part.of(segment, rows, share.found)?;
+    segment_answer(task, (segment, position), &rows, share.wanted)
 }
 
 /// The rows of a part: whole groups, about the same number in each part.
@@ -107,7 +113,9 @@ impl Task {
     /// The fields that are read beside the query, and the queries.
     fn reads(&self) -> (Vec<&str>, Vec<&Node>) {
         let (mut fields, mut nodes) = (Vec::new(), vec![&self.node]);
+        nodes.extend(&self.post);
         aggregate::reads(&self.aggs, &mut fields, &mut nodes);
+        fields.extend(self.order.collapse.as_deref());
         for key in &self.order.keys {
             if let SortBy::Field(path) = &key.by {
                 fields.push(path);
@@ -137,12 +145,17 @@ impl Steps<'_> {
             let mut open = RowSet::range(within.docs(), step.clone());
             open.and(within);
             let rows = self.eval.matching_of(&task.node, &task.indexes, &open)?;
-            out.count += u64::from(rows.count());
             let segment = Segment::Split(self.eval);
+            let rows = task.part.of(segment, rows, self.share.found + out.count)?;
+            out.count += u64::from(rows.count());
             let best = top(segment, self.position, &rows, (&task.order, self.share.wanted))?;
             out.candidates.extend(best);
             out.candidates.sort_by(|a, b| task.order.compare(a, b));
+            task.order.keep_firsts(&mut out.candidates);
             out.candidates.truncate(self.share.wanted);
+            if task.part.is_over(self.share.found + out.count) {
+                break;
+            }
             if steps.len() > 0 && self.is_enough(&out, &step, newest_first)? {
                 out.partly = self.known.is_none();
                 break;

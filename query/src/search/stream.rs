@@ -202,7 +202,7 @@ impl<'a> Stream<'a> {
             None => SortValue::Missing,
         };
         let rest = self.task.order.keys[1..].iter().map(|_| SortValue::Missing).collect();
-        Ok(Candidate { first, rest, time, seq, place })
+        Ok(Candidate { first, rest, time, seq, place, group: None })
     }
 
     fn advance(&mut self, cursor: usize) -> Result<(), LeafError> {

@@ -103,6 +103,7 @@ fn matching(tail: &Tail, batch: &Sequenced) -> Vec<Hit> {
                 source: Some(view.batch.source(record).to_owned()),
                 sort: Vec::new(),
                 fields: None,
+                highlight: None,
             }
         })
         .collect()

@@ -1,13 +1,16 @@
 //! Which records of one segment are among the first? Sort values per row, and the best of them.
 
-use index::read::RowSet;
+use std::collections::HashMap;
+
+use index::read::{RowSet, SplitReader};
 use model::time::{TimeRange, Timestamp};
 
-use super::order::{Candidate, Order, Place, SortValue};
+use super::order::{Candidate, Group, KeyPlan, Order, Place, Position, SortValue};
 use crate::aggregate::source::{FieldValues, Raw, Segment};
+use crate::error::QueryError;
 use crate::leaf::LeafError;
 use crate::leaf::scan::{BLOCK_ROWS, for_each_block};
-use crate::request::SortBy;
+use crate::request::{SortBy, SortMode};
 use crate::test::compare::Number;
 
 /// Memory of a candidate, about, in bytes.
@@ -20,16 +23,28 @@ pub struct Best<'o> {
     list: Vec<Candidate>,
     /// The value of the first key that none of the best may come after, once it is known.
     worst: Option<SortValue>,
+    /// Where in the list each group is.
+    groups: HashMap<Box<Group>, usize>,
 }
 
 impl<'o> Best<'o> {
     /// None yet.
     pub fn new(order: &'o Order, wanted: usize) -> Self {
-        Self { order, wanted, list: Vec::new(), worst: None }
+        Self { order, wanted, list: Vec::new(), worst: None, groups: HashMap::new() }
     }
 
     /// Adds a candidate.
     pub fn push(&mut self, candidate: Candidate) {
+        if let Some(group) = &candidate.group {
+            if let Some(at) = self.groups.get(group) {
+                let known = &mut self.list[*at];
+                if self.order.compare(&candidate, known).is_lt() {
+                    *known = candidate;
+                }
+                return;
+            }
+            self.groups.insert(group.clone(), self.list.len());
+        }
         self.list.push(candidate);
         if self.list.len() >= (self.wanted * 2).max(1024) {
             self.cut();
@@ -47,6 +62,11 @@ impl<'o> Best<'o> {
             let (_, worst, _) = self.list.select_nth_unstable_by(last, |a, b| order.compare(a, b));
             self.worst = Some(worst.first.clone());
             self.list.truncate(self.wanted);
+            if !self.groups.is_empty() {
+                // Whoever is left out may come again, with a better hit.
+                let places = self.list.iter().enumerate();
+                self.groups = places.filter_map(|(at, c)| Some((c.group.clone()?, at))).collect();
+            }
         }
     }
 
@@ -66,7 +86,9 @@ struct SortReader<'a> {
     position: u32,
     /// For each key that is a field, its values.
     fields: Vec<Option<FieldValues<'a>>>,
-    after: Option<Vec<SortValue>>,
+    /// The field that collapses hits.
+    group: Option<FieldValues<'a>>,
+    after: Option<Position>,
 }
 
 /// The first `wanted` of the rows, in order, with texts for places.
@@ -90,6 +112,10 @@ pub fn top<'a>(
             if let Some((from, to)) = order.time_after() {
                 let range = TimeRange { from: Timestamp(from), to: Timestamp(to) };
                 rows.clip(eval.reader.rows_in(range)?);
+            }
+            if let Some(seen) = order.seen() {
+                let seen = rows_up_to(eval.reader, seen)?;
+                rows.clip(if descending { 0..seen.start } else { seen.end..eval.reader.docs() });
             }
             if descending {
                 reader.take_ordered(rows.iter_rev(), wanted, &mut best)?;
@@ -117,14 +143,19 @@ impl<'a> SortReader<'a> {
             });
         }
         let mut after = order.after.clone();
-        for (value, field) in after.iter_mut().flatten().zip(&fields) {
+        let values = after.iter_mut().flat_map(|after| &mut after.values);
+        for (value, field) in values.zip(&fields) {
             if let (SortValue::Text(text), Some(field)) = (&*value, field)
                 && let Some((ord, there)) = field.place(text)
             {
-                *value = place(ord, there);
+                *value = place(ord, if there { TERM } else { GAP });
             }
         }
-        Ok(Self { segment, order, position, fields, after })
+        let group = match &order.collapse {
+            Some(path) => Some(FieldValues::open(segment, path)?),
+            None => None,
+        };
+        Ok(Self { segment, order, position, fields, group, after })
     }
 
     /// Takes rows that come in the order of time until enough are sure to be the first.
@@ -146,6 +177,9 @@ impl<'a> SortReader<'a> {
             // Columns are read by rising rows.
             block.sort_unstable();
             taken += self.take(&block, best)?;
+            if self.group.is_some() {
+                taken = best.list.len();
+            }
             let Some((last, next)) = last.zip(rows.peek()) else { break };
             if taken >= wanted && (single || self.key_time(last)? != self.key_time(*next)?) {
                 break;
@@ -177,6 +211,7 @@ impl<'a> SortReader<'a> {
         for at in 1..self.fields.len() {
             columns.push(self.values(at, &rows)?.into_iter());
         }
+        let mut groups = self.groups(&rows)?.into_iter();
         let mut taken = 0;
         for ((row, first), time) in rows.iter().zip(firsts).zip(times) {
             let rest = columns.iter_mut().map(|c| c.next().unwrap_or(SortValue::Missing));
@@ -189,8 +224,9 @@ impl<'a> SortReader<'a> {
                     Segment::Split(_) => Place::Split(self.position, *row),
                     Segment::Live(..) => Place::Live(self.position, *row),
                 },
+                group: groups.next().map(Box::new),
             };
-            let after = self.after.as_deref();
+            let after = self.after.as_ref();
             if after.is_none_or(|after| self.order.is_after(&candidate, after)) {
                 taken += 1;
                 best.push(candidate);
@@ -218,28 +254,66 @@ impl<'a> SortReader<'a> {
             }
             SortBy::Sequence => rows.iter().map(|row| Ok(int(self.seq(*row)? as i64))).collect(),
             SortBy::Score => Ok(rows.iter().map(|_| int(1)).collect()),
+            SortBy::Id => {
+                rows.iter().map(|row| Ok(SortValue::Text(self.id(*row)?.into()))).collect()
+            }
+            SortBy::Scan => Ok(rows.iter().map(|_| SortValue::Missing).collect()),
             SortBy::Field(_) => {
                 let Some(field) = &mut self.fields[at] else { return Ok(Vec::new()) };
+                let after = self.order.after.as_ref().map(|after| &after.values[at]);
+                let missing = key.missing.as_ref();
+                let missing = missing.map_or(SortValue::Missing, |m| placed(m, field, after));
                 let mut loaded = Vec::new();
                 field.load(rows, &mut loaded)?;
-                let mut loaded = loaded.into_iter().peekable();
+                let mut loaded = loaded.as_slice();
                 let mut out = Vec::with_capacity(rows.len());
                 for row in rows {
-                    let mut chosen = SortValue::Missing;
-                    while let Some((_, raw)) = loaded.next_if(|v| v.0 == *row) {
-                        let value = sort_value(raw, field);
-                        // In the key's direction the wanted value is the one that comes first.
-                        if chosen == SortValue::Missing
-                            || key.compare(&value, &chosen) == std::cmp::Ordering::Less
-                        {
-                            chosen = value;
-                        }
-                    }
-                    out.push(chosen);
+                    let (own, rest) =
+                        loaded.split_at(loaded.iter().take_while(|v| v.0 == *row).count());
+                    loaded = rest;
+                    out.push(match own.is_empty() {
+                        true => missing.clone(),
+                        false => chosen(key, own, field, &missing),
+                    });
                 }
                 Ok(out)
             }
         }
+    }
+
+    fn id(&self, row: u32) -> Result<String, LeafError> {
+        Ok(match &self.segment {
+            Segment::Split(eval) => eval.reader.id(row)?,
+            Segment::Live(view, _) => view.id(row),
+        })
+    }
+
+    /// The groups of rising rows, none when hits are not collapsed.
+    fn groups(&mut self, rows: &[u32]) -> Result<Vec<Group>, LeafError> {
+        let Some(field) = &mut self.group else { return Ok(Vec::new()) };
+        let mut loaded = Vec::new();
+        field.load(rows, &mut loaded)?;
+        let mut out = Vec::with_capacity(rows.len());
+        let mut loaded = loaded.as_slice();
+        for row in rows {
+            let (own, rest) = loaded.split_at(loaded.iter().take_while(|v| v.0 == *row).count());
+            loaded = rest;
+            out.push(match own {
+                [] => Group::Missing,
+                [(_, Raw::Bool(v))] => Group::Bool(*v),
+                [(_, Raw::Int(v))] => Group::Int(*v),
+                [(_, Raw::Float(v))] => Group::Float((*v + 0.0).to_bits()),
+                [(_, Raw::Time(ns))] => Group::Time(*ns),
+                [(_, Raw::Ord(ord))] => Group::Ord(*ord),
+                _ => {
+                    let path = self.order.collapse.as_deref().unwrap_or_default();
+                    return Err(LeafError::Query(QueryError::illegal(format!(
+                        "failed to collapse on [{path}], the collapse field must be single valued"
+                    ))));
+                }
+            });
+        }
+        Ok(out)
     }
 
     /// Gives places in dictionaries their texts, so that segments can be compared.
@@ -250,7 +324,12 @@ impl<'a> SortReader<'a> {
                 0 => c.first.clone(),
                 _ => c.rest[at - 1].clone(),
             };
-            let ord = |v: &SortValue| if let SortValue::Place(p) = v { Some(p / 2) } else { None };
+            // Any other place is that of a missing value that is no term of the segment.
+            let ord = |v: &SortValue| match v {
+                SortValue::Place(p) if p % 4 == TERM => Some(p / 4),
+                _ => None,
+            };
+            let missing = self.order.keys[at].missing.as_ref();
             let mut ords: Vec<u64> = candidates.iter().filter_map(|c| ord(&value(c))).collect();
             ords.sort_unstable();
             ords.dedup();
@@ -259,8 +338,12 @@ impl<'a> SortReader<'a> {
                 texts.insert(ord, Box::<str>::from(text));
             });
             for candidate in candidates.iter_mut() {
-                if let Some(text) = ord(&value(candidate)).and_then(|ord| texts.get(&ord)) {
-                    let text = SortValue::Text(text.clone());
+                let old = value(candidate);
+                let text = match ord(&old).and_then(|ord| texts.get(&ord)) {
+                    Some(text) => Some(SortValue::Text(text.clone())),
+                    None => missing.filter(|_| matches!(old, SortValue::Place(_))).cloned(),
+                };
+                if let Some(text) = text {
                     match at {
                         0 => candidate.first = text,
                         _ => candidate.rest[at - 1] = text,
@@ -268,12 +351,104 @@ impl<'a> SortReader<'a> {
                 }
             }
         }
+        self.resolve_groups(candidates);
+    }
+
+    fn resolve_groups(&self, candidates: &mut [Candidate]) {
+        let Some(field) = &self.group else { return };
+        for group in candidates.iter_mut().filter_map(|c| c.group.as_deref_mut()) {
+            if let Group::Ord(ord) = *group {
+                field.texts(&[ord], |_, text| *group = Group::Text(text.into()));
+            }
+        }
     }
 }
 
-/// Odd places are those of terms, even ones lie before them.
-fn place(ord: u64, there: bool) -> SortValue {
-    SortValue::Place(ord.saturating_mul(2).saturating_add(u64::from(there)))
+/// The rows whose time and number are those of a record that was seen: none, or one. Rows lie by
+/// time, then by number.
+fn rows_up_to(
+    reader: &SplitReader,
+    (time, seq): (i64, u64),
+) -> Result<std::ops::Range<u32>, LeafError> {
+    let same = TimeRange { from: Timestamp(time), to: Timestamp(time.saturating_add(1)) };
+    let same = reader.rows_in(same)?;
+    let (mut low, mut high) = (same.start, same.end);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if reader.seq(middle)?.0 < seq { low = middle + 1 } else { high = middle }
+    }
+    let is_there = low < same.end && reader.seq(low)?.0 == seq;
+    Ok(low..low + u32::from(is_there))
+}
+
+/// The value that counts of those of one row, of which there is one at least.
+fn chosen(
+    key: &KeyPlan,
+    own: &[(u32, Raw)],
+    field: &FieldValues<'_>,
+    missing: &SortValue,
+) -> SortValue {
+    if matches!(key.mode, SortMode::Avg | SortMode::Sum | SortMode::Median) {
+        return calculated(key, own).unwrap_or_else(|| missing.clone());
+    }
+    let mut best = sort_value(own[0].1, field);
+    for (_, raw) in &own[1..] {
+        let value = sort_value(*raw, field);
+        if key.counts_before(&best, &value) {
+            best = value;
+        }
+    }
+    if key.is_plain() { best } else { key.cast(best) }
+}
+
+/// The mean, sum or median of numbers; whole when all of them are.
+fn calculated(key: &KeyPlan, own: &[(u32, Raw)]) -> Option<SortValue> {
+    let mut numbers: Vec<f64> = own.iter().filter_map(|v| v.1.number()).collect();
+    let count = numbers.len();
+    if count == 0 {
+        return None;
+    }
+    let value = match key.mode {
+        SortMode::Median => {
+            numbers.sort_by(f64::total_cmp);
+            let (low, high) = (numbers[(count - 1) / 2], numbers[count / 2]);
+            low + (high - low) / 2.0
+        }
+        SortMode::Avg => numbers.iter().sum::<f64>() / count as f64,
+        _ => numbers.iter().sum(),
+    };
+    let whole = own.iter().all(|v| !matches!(v.1, Raw::Float(_)));
+    Some(key.cast(SortValue::Number(match whole {
+        // Halves go up, as in Java.
+        true => Number::Int((value + 0.5).floor() as i64),
+        false => Number::Float(value),
+    })))
+}
+
+/// A missing value among those of the segment, and beside the value that hits come after.
+fn placed(missing: &SortValue, field: &FieldValues<'_>, after: Option<&SortValue>) -> SortValue {
+    let SortValue::Text(text) = missing else { return missing.clone() };
+    match field.place(text) {
+        Some((ord, true)) => place(ord, TERM),
+        Some((ord, false)) => {
+            let lies = match after {
+                Some(SortValue::Text(after)) => text.cmp(after),
+                _ => std::cmp::Ordering::Equal,
+            };
+            // Both may lie between the same two terms.
+            place(ord, (GAP as i64 + lies as i64) as u64)
+        }
+        None => missing.clone(),
+    }
+}
+
+/// Of the four places of an ordinal, that of the term itself.
+const TERM: u64 = 3;
+/// The middle one of the three before the term.
+const GAP: u64 = 1;
+
+fn place(ord: u64, which: u64) -> SortValue {
+    SortValue::Place(ord.saturating_mul(4).saturating_add(which))
 }
 
 fn sort_value(raw: Raw, field: &FieldValues<'_>) -> SortValue {
@@ -282,7 +457,7 @@ fn sort_value(raw: Raw, field: &FieldValues<'_>) -> SortValue {
         Raw::Int(v) => SortValue::Number(Number::Int(v)),
         Raw::Float(v) => SortValue::Number(Number::Float(v)),
         Raw::Time(ns) => SortValue::Number(Number::Int(Timestamp(ns).millis())),
-        Raw::Ord(ord) if field.terms().is_some() => place(ord, true),
+        Raw::Ord(ord) if field.terms().is_some() => place(ord, TERM),
         Raw::Ord(ord) => {
             let mut out = SortValue::Missing;
             field.texts(&[ord], |_, text| out = SortValue::Text(text.into()));

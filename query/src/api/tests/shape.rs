@@ -8,6 +8,7 @@ use super::*;
 use crate::answer::{Hit, SearchAnswer, ShardFailure, Shards, TailEvent};
 use crate::api::fields::FieldType;
 use crate::api::hits::Presentation;
+use crate::api::search::Found;
 use crate::api::stream::{Events, Lines};
 use crate::error::{ErrorKind, QueryError};
 use crate::request::SourceFilter;
@@ -119,15 +120,23 @@ fn hit(id: &str, source: &str) -> Hit {
         source: Some(source.to_owned()),
         sort: vec![json!(5)],
         fields: json!({"f": [1]}).as_object().cloned(),
+        highlight: None,
     }
 }
 
 #[test]
 fn partial_answers_say_what_is_missing() {
-    let failed = vec![ShardFailure { split: "01ABC".to_owned(), reason: "lost".to_owned() }];
+    let failed = vec![ShardFailure {
+        split: "01ABC".to_owned(),
+        index: "shop".to_owned(),
+        kind: "i_o_exception",
+        reason: "lost".to_owned(),
+    }];
     let shards = Shards { total: 2, failed: failed.clone() };
     let answer = SearchAnswer { hits: vec![hit("1", "{}")], shards, ..SearchAnswer::default() };
-    let text = hits::render(&answer, &Presentation::default()).unwrap();
+    let found = Found { answer, inner: Vec::new(), scroll_id: None };
+    let text = hits::render(&found, &Presentation::default()).unwrap();
+    let answer = found.answer;
     let json: Json = serde_json::from_str(&text).unwrap();
     assert_eq!(
         (&json["_shards"]["successful"], &json["_shards"]["failed"]),
@@ -147,7 +156,8 @@ fn partial_answers_say_what_is_missing() {
 #[test]
 fn a_damaged_source_is_an_error_not_bad_json() {
     let answer = SearchAnswer { hits: vec![hit("1", "{\"a\":")], ..SearchAnswer::default() };
-    let error = hits::render(&answer, &Presentation::default()).unwrap_err();
+    let found = Found { answer, inner: Vec::new(), scroll_id: None };
+    let error = hits::render(&found, &Presentation::default()).unwrap_err();
     assert!(error.reason.starts_with("the source of document [1] of [i] is damaged"));
 }
 

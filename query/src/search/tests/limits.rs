@@ -51,6 +51,7 @@ pub(super) fn settings() -> Settings {
             msearch_max: 10,
             regex_bytes_max: 1 << 20,
             body_bytes_max: 1 << 20,
+            contexts: Default::default(),
         },
     }
 }

@@ -5,6 +5,7 @@ mod corpus;
 mod faults;
 mod limits;
 mod naive;
+mod pages;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -22,12 +23,12 @@ use crate::answer::{Hit, SearchAnswer};
 use crate::ast::{BoolQuery, Bound, FieldQuery, Literal, Query, Target, TermTest, Test, TextTest};
 use crate::error::QueryError;
 use crate::leaf::{Memory, Run};
-use crate::request::{SearchRequest, SortBy, SortKey, TrackTotal};
+use crate::request::{NumericType, SearchRequest, SortBy, SortKey, SortMode, TrackTotal};
 use corpus::{Corpus, SERVICES, START_MS, WORDS};
 use naive::Doc;
 
 /// A run without limits.
-pub(super) fn free_run() -> Run {
+pub(crate) fn free_run() -> Run {
     let memory = Arc::new(Memory::new(u64::MAX));
     Run::new(Arc::new(AtomicBool::new(false)), Arc::new(ManualClock::at(0)), 1, memory, 10_000)
 }
@@ -37,7 +38,7 @@ pub(super) fn pool() -> &'static rayon::ThreadPool {
     POOL.get_or_init(|| rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap())
 }
 
-pub(super) fn api_settings() -> crate::settings::ApiSettings {
+pub(crate) fn api_settings() -> crate::settings::ApiSettings {
     limits::settings().api
 }
 
@@ -56,11 +57,14 @@ pub(super) fn answer(
     let run = free_run();
     let mut merged = execute(&task, snapshot, &run, pool())?;
     let candidates = merged.candidates.split_off(request.from.min(merged.candidates.len()));
-    let hits = page(snapshot, &candidates, (&task.order, &wanted), |_, error| panic!("{error}"));
+    let mut hits =
+        page(snapshot, &candidates, (&task.order, &wanted), |_, error| panic!("{error}"));
+    wanted.finish(&mut hits);
     assert!(merged.shards.failed.is_empty(), "{:?}", merged.shards.failed);
     let total = task.total(&merged);
     let partials = std::mem::take(&mut merged.partials);
     Ok(SearchAnswer {
+        terminated_early: task.terminated_early(&merged),
         total,
         hits,
         aggregations: Some(aggregate::answer(&task.aggs, partials, run.buckets_max)?),
@@ -375,8 +379,7 @@ fn what_comes_first_is_found_step_by_step() {
     ] {
         let want = matching(corpus, &query);
         for descending in [true, false] {
-            let by_time =
-                SortKey { by: SortBy::Time, descending, missing_first: false, format: None };
+            let by_time = SortKey::new(SortBy::Time, descending);
             let request = SearchRequest {
                 query: query.clone(),
                 sort: vec![by_time],
@@ -404,15 +407,31 @@ fn sort_key() -> impl Strategy<Value = SortKey> {
         2 => Just(SortBy::Time),
         1 => Just(SortBy::Sequence),
         1 => Just(SortBy::Score),
-        4 => prop::sample::select(vec!["service", "status", "latency", "ok", "message", "trace.id", "@timestamp", "mixed", "user", "note", "absent"])
+        1 => Just(SortBy::Id),
+        4 => prop::sample::select(vec!["service", "status", "latency", "ok", "message", "trace.id", "@timestamp", "mixed", "mixed", "user", "note", "absent", "_index"])
             .prop_map(|p| SortBy::Field(p.to_owned())),
     ];
-    (by, any::<bool>(), any::<bool>()).prop_map(|(by, descending, missing_first)| SortKey {
-        by,
-        descending,
-        missing_first,
-        format: None,
-    })
+    let mode = prop::sample::select(vec![
+        SortMode::Edge,
+        SortMode::Edge,
+        SortMode::Min,
+        SortMode::Max,
+        SortMode::Avg,
+        SortMode::Sum,
+        SortMode::Median,
+    ]);
+    let numeric =
+        prop::sample::select(vec![None, None, Some(NumericType::Long), Some(NumericType::Double)]);
+    let missing = prop::sample::select(vec![json!("m"), json!("web"), json!(3), json!(1.5)]);
+    let missing = prop::option::weighted(0.3, missing);
+    (by, any::<bool>(), any::<bool>(), mode, numeric, missing).prop_map(
+        |(by, descending, missing_first, mode, numeric, missing)| match by {
+            SortBy::Field(_) => {
+                SortKey { missing_first, mode, numeric, missing, ..SortKey::new(by, descending) }
+            }
+            by => SortKey { missing_first, ..SortKey::new(by, descending) },
+        },
+    )
 }
 
 /// The place of a value in the order of numbers, then texts.
@@ -423,14 +442,37 @@ fn naive_value(doc: &Doc, key: &SortKey) -> Option<(u8, f64, String)> {
         v => (0, v.as_f64().unwrap(), String::new()),
     };
     let values: Vec<Json> = match &key.by {
-        SortBy::Time => vec![json!(doc.time.div_euclid(NS_PER_MS))],
+        SortBy::Time | SortBy::Scan => vec![json!(doc.time.div_euclid(NS_PER_MS))],
         SortBy::Sequence => vec![json!(doc.seq)],
         SortBy::Score => vec![json!(1)],
+        SortBy::Id => vec![json!(doc.id)],
+        SortBy::Field(path) if path == "_index" => vec![json!(doc.index)],
         SortBy::Field(path) => doc.of(path),
     };
+    let cast = |(kind, number, text): (u8, f64, String)| match key.numeric {
+        Some(NumericType::Long) if kind == 0 => (kind, number.trunc(), text),
+        _ => (kind, number, text),
+    };
     let order = |a: &(u8, f64, String), b: &(u8, f64, String)| a.partial_cmp(b).unwrap();
-    let values = values.iter().map(of);
-    if key.descending { values.max_by(order) } else { values.min_by(order) }
+    let mut numbers: Vec<f64> = values.iter().map(of).filter(|v| v.0 == 0).map(|v| v.1).collect();
+    let count = numbers.len() as f64;
+    numbers.sort_by(f64::total_cmp);
+    let found = match key.mode {
+        SortMode::Edge if key.descending => values.iter().map(of).max_by(order),
+        SortMode::Max => values.iter().map(of).max_by(order),
+        SortMode::Edge | SortMode::Min => values.iter().map(of).min_by(order),
+        _ if numbers.is_empty() => None,
+        mode => {
+            let value = match mode {
+                SortMode::Sum => numbers.iter().sum(),
+                SortMode::Avg => numbers.iter().sum::<f64>() / count,
+                _ => (numbers[(numbers.len() - 1) / 2] + numbers[numbers.len() / 2]) / 2.0,
+            };
+            let whole = values.iter().all(|v| !v.is_f64());
+            Some((0, if whole { (value + 0.5_f64).floor() } else { value }, String::new()))
+        }
+    };
+    found.or_else(|| key.missing.as_ref().map(of)).map(cast)
 }
 
 fn naive_order(keys: &[SortKey], a: &Doc, b: &Doc) -> std::cmp::Ordering {
@@ -491,7 +533,7 @@ proptest! {
         size in 1usize..40,
     ) {
         // A last key that no two records share makes the pages exact.
-        let last = SortKey { by: SortBy::Sequence, descending: !rising, missing_first: false, format: None };
+        let last = SortKey::new(SortBy::Sequence, !rising);
         let keys: Vec<SortKey> = first.into_iter().chain([last]).collect();
         let mut want = matching(small(), &query);
         want.sort_by(|a, b| naive_order(&keys, a, b));
@@ -521,7 +563,7 @@ proptest! {
         if rising {
             want.reverse();
         }
-        let key = SortKey { by: SortBy::Time, descending: !rising, missing_first: false, format: None };
+        let key = SortKey::new(SortBy::Time, !rising);
         let request = SearchRequest { query, sort: vec![key], ..SearchRequest::default() };
         for snapshot in &small().snapshots {
             let (to, mut from) = tokio::sync::mpsc::channel(1000);

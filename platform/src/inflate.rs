@@ -6,8 +6,6 @@ use std::io::{self, Read};
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::error::Refusal;
-
 /// Bytes that are inflated before the limit and the budget are asked again.
 const CHUNK_BYTES: u64 = 256 << 10;
 /// The largest zstd window that is taken, as a power of two: 8 MiB, which the format's standard
@@ -16,7 +14,8 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
+pub enum Encoding {
+    /// Not at all.
     Identity,
     /// One or more members.
     Gzip,
@@ -27,8 +26,11 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    /// Reads a `Content-Encoding` header; the error names what is not known.
-    pub(crate) fn parse(header: &str) -> Result<Self, String> {
+    /// Reads a `Content-Encoding` header.
+    ///
+    /// # Errors
+    /// It names what is not known, or more than one.
+    pub fn parse(header: &str) -> Result<Self, String> {
         let mut names = header
             .split(',')
             .map(|name| name.trim().to_ascii_lowercase())
@@ -47,7 +49,7 @@ impl Encoding {
     }
 
     /// Its name in HTTP.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Identity => "identity",
             Self::Gzip => "gzip",
@@ -57,27 +59,43 @@ impl Encoding {
     }
 }
 
-/// Why a body cannot be inflated.
+/// Why a body cannot be inflated; `E` is why whoever was asked for room refused it.
 #[derive(Debug, PartialEq, Eq, Error)]
-pub(crate) enum InflateError {
+pub enum InflateError<E> {
+    /// It is larger than the limit.
     #[error(
         "the decompressed body is larger than `body_bytes_max` = {limit_bytes} bytes; \
          send smaller requests"
     )]
-    TooLarge { limit_bytes: u64 },
+    TooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// It is not what its header says.
     #[error("the body is no valid {encoding}, after {good_bytes} good bytes: {reason}")]
-    Corrupt { encoding: &'static str, good_bytes: usize, reason: String },
+    Corrupt {
+        /// What it should be.
+        encoding: &'static str,
+        /// How much of it could be read, inflated.
+        good_bytes: usize,
+        /// What is wrong then.
+        reason: String,
+    },
+    /// There is no room for it.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(E),
 }
 
 /// Inflates a body of at most `limit_bytes`; `grow` is asked for each piece.
-pub(crate) fn inflate(
+///
+/// # Errors
+/// The body is not what its header says, or too large, or `grow` refuses it.
+pub fn inflate<E>(
     encoding: Encoding,
     body: Bytes,
     limit_bytes: u64,
-    mut grow: impl FnMut(u64) -> Result<(), Refusal>,
-) -> Result<Bytes, InflateError> {
+    mut grow: impl FnMut(u64) -> Result<(), E>,
+) -> Result<Bytes, InflateError<E>> {
     if encoding == Encoding::Identity {
         if body.len() as u64 > limit_bytes {
             return Err(InflateError::TooLarge { limit_bytes });
@@ -98,7 +116,7 @@ pub(crate) fn inflate(
         if out.len() as u64 > limit_bytes {
             return Err(InflateError::TooLarge { limit_bytes });
         }
-        grow(read as u64)?;
+        grow(read as u64).map_err(InflateError::Refused)?;
         if (read as u64) < room {
             return Ok(out.into());
         }
@@ -180,7 +198,12 @@ mod tests {
         }
     }
 
-    fn open(encoding: Encoding, body: Vec<u8>, limit: u64) -> Result<Vec<u8>, InflateError> {
+    /// There is no room.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+    #[error("full")]
+    struct Full;
+
+    fn open(encoding: Encoding, body: Vec<u8>, limit: u64) -> Result<Vec<u8>, InflateError<Full>> {
         inflate(encoding, body.into(), limit, |_| Ok(())).map(|b| b.to_vec())
     }
 
@@ -245,7 +268,7 @@ mod tests {
             assert!(body.len() < 1 << 20);
             let got = inflate(*encoding, body.into(), 1 << 20, |by| {
                 kept += by;
-                Ok(())
+                Ok::<(), Full>(())
             });
             assert_eq!(got, Err(InflateError::TooLarge { limit_bytes: 1 << 20 }));
             assert!(kept <= (1 << 20) + CHUNK_BYTES, "{encoding:?}: {kept}");
@@ -264,10 +287,9 @@ mod tests {
 
     #[test]
     fn the_budget_can_stop_it() {
-        let full = Refusal::InFlightFull { used_bytes: 1, limit_bytes: 1 };
         let body = pack(Encoding::Gzip, &plain());
-        let got = inflate(Encoding::Gzip, body.into(), 1 << 30, |_| Err(full.clone()));
-        assert_eq!(got, Err(InflateError::Refused(full)));
+        let got = inflate(Encoding::Gzip, body.into(), 1 << 30, |_| Err(Full));
+        assert_eq!(got, Err(InflateError::Refused(Full)));
     }
 
     #[test]
