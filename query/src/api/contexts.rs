@@ -17,8 +17,9 @@ use super::kept::{Context, is_id};
 use super::search::{How, Over, find, prepare, rendered};
 use super::{Api, hits, reply};
 use crate::answer::Total;
+use crate::ast::Query;
 use crate::elastic::{Reader, Search, duration_ms, parse_json};
-use crate::request::{SortBy, SortKey, TrackTotal};
+use crate::request::{SearchRequest, SortBy, SortKey, TrackTotal};
 use crate::search::order::Position;
 
 /// A scroll between two pages.
@@ -104,7 +105,7 @@ pub(super) async fn start(
     let search = state.search.clone();
     let context = Context {
         snapshot,
-        indexes: search.request.indexes.clone(),
+        within: SearchRequest::default(),
         scroll: Some(tokio::sync::Mutex::new(state)),
     };
     found.scroll_id = Some(keep(api, context, keep_ms)?);
@@ -279,9 +280,10 @@ pub(super) async fn open_pit(api: Api, call: Call) -> Result<Response, ApiError>
         read_filter(&api, &call)?;
     }
     let snapshot = api.searcher.snapshot(&api.tenant());
-    indexes::resolve(&api, &snapshot, &call.indexes, Lookup::of(&call.params)?)?;
+    let mut within = SearchRequest { indexes: call.indexes.clone(), ..SearchRequest::default() };
+    indexes::aim(&api, &snapshot, &mut within, Lookup::of(&call.params)?)?;
     let segments = snapshot.live.len() + snapshot.splits.len();
-    let context = Context { snapshot, indexes: call.indexes.clone(), scroll: None };
+    let context = Context { snapshot, within, scroll: None };
     let id = keep(&api, context, keep_ms)?;
     let shards = json!({ "total": segments, "successful": segments, "skipped": 0, "failed": 0 });
     reply::json(&call, json!({ "id": id, "_shards": shards }))
@@ -334,7 +336,11 @@ pub(super) fn pit(api: &Api, search: &mut Search) -> Result<Option<Arc<Context>>
     if context.scroll.is_some() {
         return Err(ApiError::no_such_context(&pit.id));
     }
-    search.request.indexes = context.indexes.clone();
+    let (request, within) = (&mut search.request, &context.within);
+    request.indexes = within.indexes.clone();
+    request.names = within.names.clone();
+    let query = std::mem::replace(&mut request.query, Query::None);
+    request.query = Query::all_of(vec![query, within.query.clone()]);
     Ok(Some(context))
 }
 

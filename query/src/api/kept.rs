@@ -15,6 +15,7 @@ use platform::telemetry::{self, Metric};
 
 use super::background::Background;
 use super::contexts::Scroll;
+use crate::request::SearchRequest;
 
 /// All that is kept.
 #[derive(Clone, Debug)]
@@ -44,8 +45,8 @@ impl Kept {
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) snapshot: Snapshot,
-    /// The index patterns that it was opened with.
-    pub(super) indexes: Vec<String>,
+    /// A search for all that a point in time was opened over.
+    pub(super) within: SearchRequest,
     /// Where a scroll is; none for a point in time.
     pub(super) scroll: Option<tokio::sync::Mutex<Scroll>>,
 }

@@ -127,8 +127,7 @@ where
 
 /// The routes of searching. Paths with an index name it `{index}`, as ingest's routes do.
 pub fn router(api: Api) -> Router {
-    let get = MethodFilter::GET;
-    let (post, delete) = (MethodFilter::POST, MethodFilter::DELETE);
+    let (get, post, delete) = (MethodFilter::GET, MethodFilter::POST, MethodFilter::DELETE);
     let both = MethodFilter::GET.or(MethodFilter::POST);
     let mut router = Router::new()
         .route("/", endpoint(get, "root", cluster::root))

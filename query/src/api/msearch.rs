@@ -94,16 +94,14 @@ async fn one(
         let mut search = reader.search(&multi.body)?;
         search.request.indexes =
             if multi.indexes.is_empty() { path_indexes } else { multi.indexes };
+        let ignore = multi.ignore_unavailable.unwrap_or(how.lookup.ignore_unavailable);
+        let allow = multi.allow_no_indices.unwrap_or(how.lookup.allow_no_indices);
         let expand = match multi.expand_wildcards.is_empty() {
             true => how.lookup.expand,
             false => Expand::read(multi.expand_wildcards.iter().map(String::as_str))?,
         };
-        how.lookup = Lookup {
-            expand,
-            ignore_unavailable: multi.ignore_unavailable.unwrap_or(how.lookup.ignore_unavailable),
-            allow_no_indices: multi.allow_no_indices.unwrap_or(how.lookup.allow_no_indices),
-            ..how.lookup
-        };
+        how.lookup =
+            Lookup { ignore_unavailable: ignore, allow_no_indices: allow, expand, ..how.lookup };
         how.partial = multi.partial.unwrap_or(how.partial);
         settle(&reader, &mut search, how)?;
         run(api, search, how).await

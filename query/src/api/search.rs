@@ -1,5 +1,6 @@
 //! What is found? `_search`: the request from body and URL, the search, and the hits within hits.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::response::Response;
@@ -206,14 +207,18 @@ pub(super) async fn prepare(
     lookup: Lookup,
 ) -> Result<Snapshot, ApiError> {
     api.kept.sweep(api.now());
+    let patterns = match &search.pit {
+        Some(_) => Vec::new(),
+        None => search.request.indexes.clone(),
+    };
     let snapshot = match contexts::pit(api, search)? {
         Some(context) => context.snapshot.clone(),
-        None => api.searcher.snapshot(&api.tenant()),
+        None => {
+            let snapshot = api.searcher.snapshot(&api.tenant());
+            indexes::aim(api, &snapshot, &mut search.request, lookup)?;
+            snapshot
+        }
     };
-    let lenient = Lookup { ignore_unavailable: true, forbid_closed: false, ..lookup };
-    let lookup = if search.pit.is_some() { lenient } else { lookup };
-    let patterns = search.request.indexes.clone();
-    indexes::aim(api, &snapshot, &mut search.request, lookup)?;
     let collapse = search.request.collapse.clone();
     if let Some(field) = collapse.as_ref().filter(|f| snapshot.text_fields.contains(f)) {
         return Err(ApiError::illegal(format!(
@@ -227,9 +232,13 @@ pub(super) async fn prepare(
     if paths.is_empty() {
         return Ok(snapshot);
     }
-    let lenient = Lookup { allow_no_indices: true, ..lenient };
-    let found = indexes::resolve(api, &snapshot, &patterns, lenient)?;
-    let names = found.into_keys().collect();
+    let names: BTreeSet<String> = match &search.request.names {
+        Some(names) => names.iter().cloned().collect(),
+        None => {
+            let found = indexes::resolve(api, &snapshot, &patterns, lookup)?;
+            found.into_keys().collect()
+        }
+    };
     let look = {
         let (snapshot, paths) = (snapshot.clone(), paths.clone());
         move || fields::missing_field(&snapshot, &names, &paths)
@@ -294,7 +303,7 @@ fn group(field: &str, value: Option<&Json>) -> Query {
     Query::field(field, Test::Term(TermTest { value: literal, fold: false }))
 }
 
-/// The query of `q`, if there is one.
+/// The query of `q`.
 pub(super) fn query_of(
     reader: &mut Reader,
     params: &Params,
