@@ -7,6 +7,7 @@ mod disk_full;
 mod fuzz_corpus;
 mod indices;
 mod loghub;
+mod metadata;
 mod shipper_rotation;
 mod sim;
 mod stores;

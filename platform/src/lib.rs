@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod cpu;
 pub mod disk;
+pub mod machine;
 pub mod object_store;
 pub mod rng;
 #[cfg(feature = "settings")]

@@ -4,10 +4,13 @@
 //! function from a [`call::Call`] to a response; [`endpoint`] counts them all alike. The time of
 //! a search is measured where it runs.
 
+mod admin;
 mod aliases;
 mod call;
+mod caps;
 mod cat;
 mod cluster;
+mod documents;
 mod error;
 mod fields;
 mod filter;
@@ -17,10 +20,12 @@ mod lifecycle;
 mod made;
 mod mapping;
 mod native;
+mod nodes;
 mod params;
 mod pipelines;
 mod reply;
 mod search;
+mod stats;
 mod stream;
 mod streams;
 mod templates;
@@ -43,7 +48,9 @@ use platform::telemetry::{self, Metric};
 
 use self::call::Call;
 use self::error::ApiError;
+pub use self::fields::FieldCache;
 pub use self::indexes::KnownIndexes;
+pub use self::nodes::NodeInfo;
 use crate::search::Searcher;
 pub use crate::settings::ApiSettings as Settings;
 
@@ -64,6 +71,10 @@ pub struct Api {
     pub deleter: Option<Arc<dyn DeleteIndex>>,
     /// The indexes of the published splits.
     pub known: Arc<KnownIndexes>,
+    /// The fields of the published splits.
+    pub fields: Arc<FieldCache>,
+    /// Where and since when the server runs.
+    pub node: Arc<NodeInfo>,
 }
 
 /// Deletes the records of whole indexes.
@@ -79,6 +90,11 @@ pub trait DeleteIndex: Send + Sync {
 impl Api {
     fn now(&self) -> Timestamp {
         Timestamp(self.clock.now_ns())
+    }
+
+    /// The unique name of the node: there is one.
+    fn node_id(&self) -> String {
+        self.registry.uuid("node")
     }
 
     /// Changes what is set up, off the async runtime.
@@ -127,8 +143,6 @@ pub fn router(api: Api) -> Router {
         .route("/_license", endpoint(get, "license", cluster::license))
         .route("/_cluster/health", endpoint(get, "health", cluster::health))
         .route("/_cluster/health/{index}", endpoint(get, "health", cluster::health))
-        .route("/_cat/indices", endpoint(get, "cat", cat::indices))
-        .route("/_cat/indices/{index}", endpoint(get, "cat", cat::indices))
         .route("/api/v1/search", endpoint(get, "export", native::search))
         .route("/api/v1/histogram", endpoint(get, "histogram", native::histogram))
         .route("/api/v1/tail", endpoint(get, "tail", native::tail));
@@ -141,7 +155,7 @@ pub fn router(api: Api) -> Router {
             .route(&at("_mapping"), endpoint(get, "mapping", mapping::mapping))
             .route(&at("_mappings"), endpoint(get, "mapping", mapping::mapping))
             .route(&at("_mapping/field/{fields}"), endpoint(get, "mapping", mapping::field))
-            .route(&at("_field_caps"), endpoint(both, "field_caps", mapping::field_caps))
+            .route(&at("_field_caps"), endpoint(both, "field_caps", caps::field_caps))
             .route(&at("_refresh"), endpoint(both, "refresh", cluster::refresh));
     }
     let set_up = templates::routes()
@@ -149,6 +163,11 @@ pub fn router(api: Api) -> Router {
         .merge(streams::routes())
         .merge(aliases::routes())
         .merge(pipelines::routes())
-        .merge(made::routes());
+        .merge(made::routes())
+        .merge(cat::routes())
+        .merge(nodes::routes())
+        .merge(stats::routes())
+        .merge(admin::routes())
+        .merge(documents::routes());
     router.merge(set_up).with_state(api)
 }

@@ -121,8 +121,10 @@ async fn check_names(api: &Api, search: &mut Search, lookup: Lookup) -> Result<(
     let found = indexes::resolve(api, &snapshot, &patterns, lookup)?;
     let paths = search.sort_fields.clone();
     let names = found.into_keys().collect();
-    let missing =
-        tokio::task::spawn_blocking(move || fields::missing_field(&snapshot, &names, &paths));
+    let cache = api.fields.clone();
+    let missing = tokio::task::spawn_blocking(move || {
+        fields::missing_field(&cache, &snapshot, &names, &paths)
+    });
     let missing = missing.await.map_err(|e| ApiError::internal(&e))?;
     match missing {
         Some(field) => Err(ApiError::new(
@@ -146,6 +148,12 @@ fn query_of(reader: &mut Reader, params: &Params) -> Result<Option<crate::ast::Q
         }
     }
     Ok(Some(reader.query_string(&Json::Object(options))?))
+}
+
+/// The query of the URL alone: all records when it names none.
+pub(super) fn query_of_url(api: &Api, params: &Params) -> Result<crate::ast::Query, ApiError> {
+    let mut reader = Reader::new(api.now(), &api.settings);
+    Ok(query_of(&mut reader, params)?.unwrap_or(crate::ast::Query::All))
 }
 
 /// What the URL asks for goes over what the body does.
