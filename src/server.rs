@@ -25,7 +25,7 @@ use platform::disk::{DirLock, RealDisk};
 use platform::object_store::{self, ObjectStore};
 use platform::rng::SystemRng;
 use query::api::delete::{Delete, DeleteError, Deleting, Tasks};
-use query::api::{Api, router as api_router};
+use query::api::{Api, NodeInfo, router as api_router};
 use query::erase::Deletes;
 use query::search::{Searcher, SnapshotSource};
 use tokio::net::TcpListener;
@@ -235,6 +235,12 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         registry: parts.registry.clone(),
         known: Arc::default(),
         kept: Default::default(),
+        fields: Arc::default(),
+        node: Arc::new(NodeInfo {
+            data_dir: dir.clone(),
+            http_address: listener.local_addr()?.to_string(),
+            started: model::time::Timestamp(SystemClock.now_ns()),
+        }),
     };
     let readiness = Readiness::default();
     let routes = parts.ingest.router().merge(api_router(api));

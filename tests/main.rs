@@ -9,6 +9,7 @@ mod es_compat;
 mod fuzz_corpus;
 mod indices;
 mod loghub;
+mod metadata;
 mod shipper_rotation;
 mod sim;
 mod stores;

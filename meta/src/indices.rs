@@ -226,6 +226,11 @@ const MORE_TYPES: [&str; 9] = [
     "murmur3",
     "annotated_text",
 ];
+
+fn is_type(name: &str) -> bool {
+    TYPES.contains(&name) || MORE_TYPES.contains(&name)
+}
+
 /// The deepest nesting of a mapping.
 const DEPTH_MAX: usize = 100;
 
@@ -302,12 +307,8 @@ fn check_properties(map: &Map<String, Json>, depth: usize) -> Result<(), Fault> 
                 ));
             };
             match field.get("type") {
-                Some(Json::String(ty)) => {
-                    if !TYPES.contains(&ty.as_str()) && !MORE_TYPES.contains(&ty.as_str()) {
-                        return fault(format!(
-                            "No handler for type [{ty}] declared on field [{name}]"
-                        ));
-                    }
+                Some(Json::String(ty)) if !is_type(ty) => {
+                    return fault(format!("No handler for type [{ty}] declared on field [{name}]"));
                 }
                 None if inside == "fields" || field.is_empty() => {
                     return fault(format!("No type specified for field [{name}]"));

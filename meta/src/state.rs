@@ -252,6 +252,11 @@ impl State {
         found
     }
 
+    /// The names of the legacy templates that hold for a new index.
+    pub fn legacy_names(&self, name: &str) -> Vec<&str> {
+        self.legacy_for(name).into_iter().map(|(own, _)| own).collect()
+    }
+
     /// The parts of a template, from the first component to itself.
     pub(crate) fn parts<'a>(&'a self, template: &'a Template) -> impl Iterator<Item = &'a Part> {
         let component = |name: &String| match &self.get(MetaKind::ComponentTemplate, name)?.parsed {

@@ -495,7 +495,7 @@ pub fn delete(draft: &mut Draft, kind: MetaKind, names: &[String]) -> Result<(),
         draft.state().matching(kind, names).map(|(name, _)| name.to_owned()).collect();
     let missing: Vec<&str> = names
         .iter()
-        .filter(|n| !found.iter().any(|f| glob(n, f)) && !(n.contains('*') || *n == "_all"))
+        .filter(|n| !(found.iter().any(|f| glob(n, f)) || n.contains('*') || *n == "_all"))
         .map(String::as_str)
         .collect();
     if !missing.is_empty() {

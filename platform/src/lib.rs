@@ -7,6 +7,7 @@ pub mod cpu;
 pub mod disk;
 #[cfg(feature = "inflate")]
 pub mod inflate;
+pub mod machine;
 pub mod object_store;
 pub mod rng;
 #[cfg(feature = "settings")]

@@ -6,8 +6,11 @@ use serde_json::{Value as Json, json};
 
 use super::call::Call;
 use super::error::ApiError;
-use super::indexes::{self, LOOKUP_PARAMS, Lookup};
+use super::indexes::{self, Indexes, LOOKUP_PARAMS, Lookup};
 use super::{Api, reply};
+
+/// Elasticsearch tells when it was built; we do not.
+pub(super) const BUILD_DATE: &str = "1970-01-01T00:00:00.000Z";
 
 /// `GET /`, `HEAD /`.
 pub(super) async fn root(api: Api, call: Call) -> Result<Response, ApiError> {
@@ -28,7 +31,7 @@ pub(super) async fn root(api: Api, call: Call) -> Result<Response, ApiError> {
                 "build_flavor": "default",
                 "build_type": "logdrive",
                 "build_hash": env!("CARGO_PKG_VERSION"),
-                "build_date": "1970-01-01T00:00:00.000Z",
+                "build_date": BUILD_DATE,
                 "build_snapshot": false,
                 "lucene_version": "9.12.0",
                 "minimum_wire_compatibility_version": wire,
@@ -60,12 +63,64 @@ pub(super) async fn license(api: Api, call: Call) -> Result<Response, ApiError> 
     )
 }
 
-/// `GET /_cluster/health`, `GET /_cluster/health/{index}`. What it waits for is always there.
+/// Whether a number of nodes or shards is what is waited for: `3`, `>=3`, `ge(3)`.
+fn is_reached(text: &str, number: u64) -> Option<bool> {
+    let text = text.trim();
+    let of = |rest: &str| rest.trim().trim_end_matches(')').parse::<u64>().ok();
+    for (sign, word, holds) in [
+        (">=", "ge(", (|a, b| a >= b) as fn(u64, u64) -> bool),
+        ("<=", "le(", |a, b| a <= b),
+        (">", "gt(", |a, b| a > b),
+        ("<", "lt(", |a, b| a < b),
+    ] {
+        if let Some(rest) = text.strip_prefix(sign).or_else(|| text.strip_prefix(word)) {
+            return of(rest).map(|wanted| holds(number, wanted));
+        }
+    }
+    of(text).map(|wanted| number == wanted)
+}
+
+/// Whether all that a request waits for is there. What is not will not come: there is one node, and
+/// every index is whole.
+fn waits_are_over(call: &Call, shards: u64) -> Result<bool, ApiError> {
+    let mut over = true;
+    if let Some(nodes) = call.params.get("wait_for_nodes") {
+        over &= is_reached(nodes, 1)
+            .ok_or_else(|| ApiError::illegal(format!("cannot read [wait_for_nodes] [{nodes}]")))?;
+    }
+    match call.params.get("wait_for_active_shards") {
+        None | Some("all") => {}
+        Some(text) => {
+            let wanted = text
+                .parse::<u64>()
+                .map_err(|_| ApiError::illegal(format!("cannot parse ActiveShardCount[{text}]")))?;
+            over &= shards >= wanted;
+        }
+    }
+    match call.params.get("wait_for_status").map(str::to_ascii_lowercase).as_deref() {
+        None | Some("green" | "yellow" | "red") => {}
+        Some(other) => {
+            return Err(ApiError::illegal(format!("unknown cluster health status [{other}]")));
+        }
+    }
+    match call.params.get("wait_for_events").map(str::to_ascii_lowercase).as_deref() {
+        None | Some("immediate" | "urgent" | "high" | "normal" | "low" | "languid") => {}
+        Some(other) => {
+            return Err(ApiError::illegal(format!("No enum constant for priority [{other}]")));
+        }
+    }
+    call.params.flag("wait_for_no_initializing_shards")?;
+    call.params.flag("wait_for_no_relocating_shards")?;
+    Ok(over)
+}
+
+/// `GET /_cluster/health`, `GET /_cluster/health/{index}`.
 pub(super) async fn health(api: Api, call: Call) -> Result<Response, ApiError> {
     let known = [
         "level",
         "local",
         "master_timeout",
+        "return_200_for_cluster_health_timeout",
         "timeout",
         "wait_for_active_shards",
         "wait_for_events",
@@ -76,16 +131,33 @@ pub(super) async fn health(api: Api, call: Call) -> Result<Response, ApiError> {
     ];
     call.params.only(&call.path, &[&LOOKUP_PARAMS, &known])?;
     let snapshot = api.searcher.snapshot(&api.tenant());
+    let indexes = Indexes::of(&api, &snapshot);
     // A missing index is no error here: Elasticsearch waits for it, then says so.
-    let lookup = Lookup { ignore_unavailable: true, ..Lookup::about_all(&call.params)? };
-    let found = indexes::resolve(&api, &snapshot, &call.indexes, lookup)?;
-    let missing =
-        call.indexes.iter().any(|name| indexes::is_name(name) && !found.contains_key(name));
-    let status = if missing { StatusCode::REQUEST_TIMEOUT } else { StatusCode::OK };
+    let mut lookup = Lookup { ignore_unavailable: true, ..Lookup::about_all(&call.params)? };
+    if call.indexes.is_empty() {
+        lookup.expand.hidden = true;
+    }
+    let found = indexes.found(&call.indexes, lookup)?;
+    let view = indexes.view();
+    let is_there = |name: &String| {
+        view.has_index(name)
+            || indexes.state.stream(name).is_some()
+            || !view.behind(name).is_empty()
+    };
+    let missing = call.indexes.iter().any(|name| {
+        let dated = meta::resolve_date_name(name, api.now());
+        meta::names::is_name(name) && !dated.as_ref().is_ok_and(is_there)
+    });
+    let waited = missing || !waits_are_over(&call, found.len() as u64)?;
+    let quiet = call.params.flag("return_200_for_cluster_health_timeout")?.unwrap_or(false);
+    let status = match waited && !quiet {
+        true => StatusCode::REQUEST_TIMEOUT,
+        false => StatusCode::OK,
+    };
     let mut body = json!({
         "cluster_name": api.settings.cluster_name,
         "status": if missing { "red" } else { "green" },
-        "timed_out": missing,
+        "timed_out": waited,
         "number_of_nodes": 1,
         "number_of_data_nodes": 1,
         "active_primary_shards": found.len(),

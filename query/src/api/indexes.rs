@@ -18,7 +18,7 @@ use crate::ast::{BoolQuery, Query};
 use crate::elastic::Reader;
 use crate::request::SearchRequest;
 
-pub(super) use meta::names::is_name;
+use meta::names::is_name;
 
 /// What is known of an index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

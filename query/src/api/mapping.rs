@@ -1,6 +1,6 @@
 //! What do the records look like? `_mapping` and `_field_caps`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::response::Response;
@@ -11,27 +11,21 @@ use serde_json::{Map, Value as Json, json};
 use super::call::Call;
 use super::error::ApiError;
 use super::fields::{self, FieldType, Fields};
-use super::indexes::{self, Indexes, LOOKUP_PARAMS, Lookup};
+use super::indexes::{Indexes, LOOKUP_PARAMS, Lookup};
 use super::{Api, reply};
-use crate::elastic::{Reader, parse_json};
 use crate::plan::glob;
 
 /// Deeper names stay one dotted name, so that no client or we overflow on the nesting.
 const OBJECT_DEPTH_MAX: usize = 40;
 
-/// The fields of the indexes that a call means, read off the runtime.
-async fn read(api: &Api, call: &Call) -> Result<(Vec<String>, Fields), ApiError> {
-    let lookup = Lookup::about(&call.params)?;
-    let snapshot = api.searcher.snapshot(&api.tenant());
-    let found = indexes::resolve(api, &snapshot, &call.indexes, lookup)?;
-    let names: BTreeSet<String> = found.into_keys().collect();
-    let fields = read_fields(snapshot, &names).await?;
-    Ok((names.into_iter().collect(), fields))
-}
-
-async fn read_fields(snapshot: Snapshot, names: &BTreeSet<String>) -> Result<Fields, ApiError> {
-    let names = names.clone();
-    let read = tokio::task::spawn_blocking(move || fields::fields(&snapshot, &names));
+/// The fields of indexes, read off the runtime.
+pub(super) async fn read_fields(
+    api: &Api,
+    snapshot: Snapshot,
+    names: &BTreeSet<String>,
+) -> Result<Fields, ApiError> {
+    let (names, cache) = (names.clone(), api.fields.clone());
+    let read = tokio::task::spawn_blocking(move || fields::fields(&cache, &snapshot, &names));
     read.await.map_err(|e| ApiError::internal(&e))?
 }
 
@@ -46,7 +40,7 @@ pub(super) async fn all(
     let known = api.known.of(&snapshot);
     let full: BTreeSet<String> =
         names.iter().filter(|name| known.stats(name).docs > 0).cloned().collect();
-    let fields = read_fields(snapshot, &full).await?;
+    let fields = read_fields(api, snapshot, &full).await?;
     let (state, names) = (state.clone(), names.clone());
     let made = tokio::task::spawn_blocking(move || {
         let one = |name: String| {
@@ -65,7 +59,7 @@ fn mapping_of(state: &State, fields: &Fields, name: &str) -> Map<String, Json> {
         Some(Json::Object(declared)) => declared,
         _ => Map::new(),
     };
-    let properties = properties(declared, fields, name);
+    let properties = properties(declared, fields.of_index(name));
     if !properties.is_empty() {
         out.insert("properties".to_owned(), Json::Object(properties));
     }
@@ -73,17 +67,12 @@ fn mapping_of(state: &State, fields: &Fields, name: &str) -> Map<String, Json> {
 }
 
 /// Declared fields, and the others of an index, as nested objects.
-pub(super) fn properties(
+pub(super) fn properties<'f>(
     declared: Map<String, Json>,
-    fields: &Fields,
-    index: &str,
+    fields: impl Iterator<Item = (&'f str, FieldType)>,
 ) -> Map<String, Json> {
     let mut root = declared;
-    for (path, types) in fields {
-        if let Some(ty) = types.get(index) {
-            insert(&mut root, path, *ty);
-        }
-    }
+    fields.for_each(|(path, ty)| insert(&mut root, path, ty));
     root
 }
 
@@ -174,91 +163,4 @@ fn insert(root: &mut Map<String, Json>, path: &str, ty: FieldType) {
         }
     }
     at.entry(parts[parts.len() - 1].to_owned()).or_insert(leaf);
-}
-
-/// `GET|POST /_field_caps`, `/{index}/_field_caps`.
-pub(super) async fn field_caps(api: Api, call: Call) -> Result<Response, ApiError> {
-    let known = ["fields", "include_unmapped", "filters", "types", "include_empty_fields"];
-    call.params.only(&call.path, &[&LOOKUP_PARAMS, &known])?;
-    let mut patterns = call.params.list("fields");
-    if !call.body.iter().all(u8::is_ascii_whitespace) {
-        patterns.extend(body_fields(&api, &call)?);
-    }
-    if patterns.is_empty() {
-        return Err(ApiError::illegal("specified fields can't be null or empty"));
-    }
-    let types = call.params.list("types");
-    let (names, fields) = read(&api, &call).await?;
-    let mut out = Map::new();
-    for (path, by_index) in &fields {
-        if !patterns.iter().any(|p| glob(p, path)) {
-            continue;
-        }
-        let caps = capabilities(by_index, &types);
-        if !caps.is_empty() {
-            out.insert(path.clone(), Json::Object(caps));
-        }
-    }
-    for name in ["_id", "_index", "_source"] {
-        if types.is_empty() && patterns.iter().any(|p| glob(p, name)) {
-            let searched = name != "_source";
-            let caps = json!({
-                "type": name, "metadata_field": true, "searchable": searched, "aggregatable": false,
-            });
-            out.insert(name.to_owned(), json!({ name: caps }));
-        }
-    }
-    reply::json(&call, json!({ "indices": names, "fields": out }))
-}
-
-/// The field patterns of a body; its `index_filter` must be a query, and leaves nothing out.
-fn body_fields(api: &Api, call: &Call) -> Result<Vec<String>, ApiError> {
-    let Json::Object(map) = parse_json(&call.body)? else {
-        return Err(ApiError::illegal("the body of _field_caps must be an object"));
-    };
-    let mut out = Vec::new();
-    for (key, value) in &map {
-        match (key.as_str(), value) {
-            ("fields", Json::String(field)) => out.push(field.clone()),
-            ("fields", Json::Array(list)) => {
-                out.extend(list.iter().filter_map(Json::as_str).map(str::to_owned));
-            }
-            // It may only thin out the indexes; to leave none out is always right.
-            ("index_filter", query) => {
-                Reader::new(api.now(), &api.settings).query(query)?;
-            }
-            ("runtime_mappings", Json::Object(map)) if map.is_empty() => {}
-            _ => {
-                let reason = format!("[field_caps] unknown field [{key}]");
-                return Err(ApiError::new(400, "parsing_exception", reason));
-            }
-        }
-    }
-    Ok(out)
-}
-
-/// One entry per type; where there are several, each names its indexes.
-fn capabilities(by_index: &BTreeMap<String, FieldType>, wanted: &[String]) -> Map<String, Json> {
-    let mut by_type: BTreeMap<FieldType, Vec<&str>> = BTreeMap::new();
-    for (index, ty) in by_index {
-        by_type.entry(*ty).or_default().push(index);
-    }
-    let several = by_type.len() > 1;
-    let mut out = Map::new();
-    for (ty, indexes) in by_type {
-        if !wanted.is_empty() && !wanted.iter().any(|w| w == ty.name()) {
-            continue;
-        }
-        let mut caps = json!({
-            "type": ty.name(),
-            "metadata_field": false,
-            "searchable": true,
-            "aggregatable": ty != FieldType::Text,
-        });
-        if several {
-            caps["indices"] = json!(indexes);
-        }
-        out.insert(ty.name().to_owned(), caps);
-    }
-    out
 }

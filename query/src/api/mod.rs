@@ -4,14 +4,17 @@
 //! function from a [`call::Call`] to a response; [`endpoint`] counts them all alike. The time of
 //! a search is measured where it runs.
 
+mod admin;
 mod aliases;
 mod background;
 mod call;
+mod caps;
 mod cat;
 mod cluster;
 mod contexts;
 mod count;
 pub mod delete;
+mod documents;
 mod error;
 mod fields;
 mod filter;
@@ -23,10 +26,12 @@ mod made;
 mod mapping;
 mod msearch;
 mod native;
+mod nodes;
 mod params;
 mod pipelines;
 mod reply;
 mod search;
+mod stats;
 mod stream;
 mod streams;
 mod templates;
@@ -50,8 +55,10 @@ use platform::telemetry::{self, Metric};
 
 use self::call::Call;
 use self::error::ApiError;
+pub use self::fields::FieldCache;
 pub use self::indexes::KnownIndexes;
 pub use self::kept::Kept;
+pub use self::nodes::NodeInfo;
 use crate::search::Searcher;
 pub use crate::settings::ApiSettings as Settings;
 
@@ -76,11 +83,20 @@ pub struct Api {
     pub known: Arc<KnownIndexes>,
     /// Scrolls, points in time and asynchronous searches.
     pub kept: Kept,
+    /// The fields of the published splits.
+    pub fields: Arc<FieldCache>,
+    /// Where and since when the server runs.
+    pub node: Arc<NodeInfo>,
 }
 
 impl Api {
     fn now(&self) -> Timestamp {
         Timestamp(self.clock.now_ns())
+    }
+
+    /// The unique name of the node: there is one.
+    fn node_id(&self) -> String {
+        self.registry.uuid("node")
     }
 
     /// Changes what is set up, off the async runtime.
@@ -134,8 +150,6 @@ pub fn router(api: Api) -> Router {
         .route("/_license", endpoint(get, "license", cluster::license))
         .route("/_cluster/health", endpoint(get, "health", cluster::health))
         .route("/_cluster/health/{index}", endpoint(get, "health", cluster::health))
-        .route("/_cat/indices", endpoint(get, "cat", cat::indices))
-        .route("/_cat/indices/{index}", endpoint(get, "cat", cat::indices))
         .route("/{index}/_delete_by_query", endpoint(post, "delete_by_query", delete::by_query))
         .route("/_tasks", endpoint(get, "tasks", delete::tasks))
         .route("/_tasks/{task}", endpoint(get, "tasks", delete::task))
@@ -169,7 +183,7 @@ pub fn router(api: Api) -> Router {
             .route(&at("_mapping"), endpoint(get, "mapping", mapping::mapping))
             .route(&at("_mappings"), endpoint(get, "mapping", mapping::mapping))
             .route(&at("_mapping/field/{fields}"), endpoint(get, "mapping", mapping::field))
-            .route(&at("_field_caps"), endpoint(both, "field_caps", mapping::field_caps))
+            .route(&at("_field_caps"), endpoint(both, "field_caps", caps::field_caps))
             .route(&at("_refresh"), endpoint(both, "refresh", cluster::refresh));
     }
     let set_up = templates::routes()
@@ -177,6 +191,11 @@ pub fn router(api: Api) -> Router {
         .merge(streams::routes())
         .merge(aliases::routes())
         .merge(pipelines::routes())
-        .merge(made::routes());
+        .merge(made::routes())
+        .merge(cat::routes())
+        .merge(nodes::routes())
+        .merge(stats::routes())
+        .merge(admin::routes())
+        .merge(documents::routes());
     router.merge(set_up).with_state(api)
 }

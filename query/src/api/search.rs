@@ -240,8 +240,8 @@ pub(super) async fn prepare(
         }
     };
     let look = {
-        let (snapshot, paths) = (snapshot.clone(), paths.clone());
-        move || fields::missing_field(&snapshot, &names, &paths)
+        let (cache, snapshot, paths) = (api.fields.clone(), snapshot.clone(), paths.clone());
+        move || fields::missing_field(&cache, &snapshot, &names, &paths)
     };
     let missing = tokio::task::spawn_blocking(look).await.map_err(|e| ApiError::internal(&e))?;
     match missing {
@@ -324,6 +324,12 @@ pub(super) fn query_options(params: &Params) -> Option<Json> {
         }
     }
     Some(Json::Object(options))
+}
+
+/// The query of the URL alone: all records when it names none.
+pub(super) fn query_of_url(api: &Api, params: &Params) -> Result<crate::ast::Query, ApiError> {
+    let mut reader = Reader::new(api.now(), &api.settings);
+    Ok(query_of(&mut reader, params)?.unwrap_or(crate::ast::Query::All))
 }
 
 /// What the URL asks for goes over what the body does.

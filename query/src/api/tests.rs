@@ -1,6 +1,8 @@
 //! The routes over live records and a real searcher: requests in, responses out.
 
+mod admin;
 mod clients;
+mod documents;
 mod kept;
 mod native;
 mod set_up;
@@ -146,6 +148,12 @@ impl Server {
             registry: registry.clone(),
             known: Arc::default(),
             kept: Default::default(),
+            fields: Arc::default(),
+            node: Arc::new(NodeInfo {
+                data_dir: std::env::temp_dir(),
+                http_address: "127.0.0.1:9200".to_owned(),
+                started: Timestamp(now.0 - 90_000_000_000),
+            }),
         };
         Self { router: router(api), registry, source, clock: manual, batches: Default::default() }
     }
@@ -495,7 +503,7 @@ async fn indexes_are_told_truthfully() {
     assert_eq!(uuid.len(), 22);
     assert_eq!(server.post("/shop/_refresh", json!({})).await.json()["_shards"]["failed"], 0);
     assert_eq!(server.post("/absent/_refresh", json!({})).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(server.get("/_nodes").await.error().0, 400);
+    assert_eq!(server.get("/_nothing").await.error().0, 400);
     let cat =
         server.get("/_cat/indices?h=health,status,index,pri,rep,docs.count&s=index:desc").await;
     assert_eq!(cat.text, "green open shop    1 0 3\ngreen open audit-1 1 0 3\n");
@@ -514,13 +522,14 @@ async fn indexes_are_told_truthfully() {
                 "docs.count",
                 "docs.deleted",
                 "store.size",
-                "pri.store.size"
+                "pri.store.size",
+                "dataset.size"
             ],
-            vec!["green", "open", "shop", &uuid, "1", "0", "3", "0", "0b", "0b"],
+            vec!["green", "open", "shop", &uuid, "1", "0", "3", "0", "0b", "0b", "0b"],
         ]
     );
     let json = server.get("/_cat/indices?format=json&bytes=kb&h=i,store.size").await.json();
-    assert_eq!(json[0], json!({"index": "audit-1", "store.size": "0"}));
+    assert_eq!(json[0], json!({"i": "audit-1", "store.size": "0"}));
     assert!(server.get("/_cat/indices?h=x").await.error().1.starts_with("unknown column [x]"));
     assert!(server.get("/_cat/indices?bytes=x").await.error().1.starts_with("unknown unit [x]"));
 }

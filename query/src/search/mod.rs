@@ -160,6 +160,14 @@ impl Searcher {
         self.inner.source.snapshot(tenant)
     }
 
+    /// How many searches run, and how many wait for their turn.
+    pub fn load(&self) -> (u64, u64) {
+        let free = self.inner.running.available_permits();
+        let all = self.inner.settings.concurrent_max.clamp(1, Semaphore::MAX_PERMITS);
+        let waiting = self.inner.waiting.load(Ordering::Relaxed);
+        (all.saturating_sub(free) as u64, waiting as u64)
+    }
+
     /// Whether a query can be searched for: [`Searcher::tail`] and [`Searcher::stream`] cannot
     /// answer with an error status any more.
     ///

@@ -1,7 +1,5 @@
 //! Shapes of JSON: filters of sources and responses, failed shards, nested mappings, uuids.
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -90,13 +88,10 @@ fn a_name_that_is_value_and_object_stays_well_formed() {
         ("e..f", FieldType::Long),
         ("properties.properties", FieldType::Text),
     ];
-    let mut fields: fields::Fields = BTreeMap::new();
-    for (path, ty) in types {
-        fields.entry(path.to_owned()).or_default().insert("i".to_owned(), ty);
-    }
     let deep = vec!["x"; 5_000].join(".");
-    fields.entry(deep.clone()).or_default().insert("i".to_owned(), FieldType::Long);
-    let mut got = mapping::properties(serde_json::Map::new(), &fields, "i");
+    let mut fields = types.to_vec();
+    fields.push((&deep, FieldType::Long));
+    let mut got = mapping::properties(serde_json::Map::new(), fields.into_iter());
     assert_eq!(got.remove(&deep), Some(json!({"type": "long"})));
     let long = json!({"type": "long"});
     let keyword = json!({"type": "keyword"});
