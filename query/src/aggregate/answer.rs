@@ -12,6 +12,7 @@ use super::choice::KeyFormat;
 use super::key::Key;
 use super::keyed::too_many_buckets;
 use super::partial::{Bucket, Partial};
+use super::top_hits::Pending;
 use super::{DatePlan, Kind, Planned, empty, is_time_field};
 use crate::dates::Formats;
 use crate::error::QueryError;
@@ -26,21 +27,39 @@ use crate::tree::{Object, Tree};
 /// `TooManyBuckets`.
 pub fn answer(
     planned: &[Planned],
-    mut partials: Vec<Partial>,
+    partials: Vec<Partial>,
     buckets_max: usize,
 ) -> Result<Object, QueryError> {
+    answer_with_hits(planned, partials, buckets_max).map(|(answer, _)| answer)
+}
+
+/// The `aggregations` object, and the hits that are to be read for it.
+///
+/// # Errors
+/// `TooManyBuckets`.
+pub fn answer_with_hits(
+    planned: &[Planned],
+    mut partials: Vec<Partial>,
+    buckets_max: usize,
+) -> Result<(Object, Vec<Pending>), QueryError> {
     if partials.is_empty() {
         partials = empty(planned);
     }
     let shown = planned.iter().position(Planned::is_hidden).unwrap_or(planned.len());
     let hidden = partials.split_off(shown.min(partials.len()));
-    let backgrounds = hidden.into_iter().filter_map(|partial| match partial {
-        Partial::Slots(mut slots) => slots.pop()?.subs.pop(),
-        _ => None,
+    let backgrounds = hidden.into_iter().map(|partial| match partial {
+        Partial::Slots(mut slots) => slots.pop().unwrap_or_default(),
+        _ => Bucket::default(),
     });
-    let mut writer =
-        Writer { left: buckets_max, buckets_max, backgrounds: backgrounds.collect(), scale: 1.0 };
-    writer.all(&planned[..shown], partials)
+    let mut writer = Writer {
+        left: buckets_max,
+        buckets_max,
+        backgrounds: backgrounds.collect(),
+        scale: 1.0,
+        pending: Vec::new(),
+    };
+    let answer = writer.all(&planned[..shown], partials)?;
+    Ok((answer, writer.pending))
 }
 
 /// Writes answers.
@@ -48,9 +67,11 @@ pub(super) struct Writer {
     left: usize,
     buckets_max: usize,
     /// What is known of all records, for the aggregations that need it.
-    pub(super) backgrounds: Vec<Partial>,
+    pub(super) backgrounds: Vec<Bucket>,
     /// Counts of a sample stand for so many times as many.
     pub(super) scale: f64,
+    /// Hits that are to be read.
+    pub(super) pending: Vec<Pending>,
 }
 
 impl Writer {
@@ -60,11 +81,6 @@ impl Writer {
             true => count,
             false => (count as f64 * self.scale).round() as u64,
         }
-    }
-
-    /// How many more buckets there may be.
-    pub(super) fn left(&self) -> usize {
-        self.left
     }
 
     fn take(&mut self, buckets: usize) -> Result<(), QueryError> {
@@ -133,6 +149,7 @@ impl Writer {
                 out.push("buckets", self.filters(agg, planned, slots)?);
             }
             (Kind::Metric(agg), Partial::Stats(stats)) => {
+                let stats = stats.times(self.scale);
                 let print = |v: f64| print_millis(&Formats::default(), v);
                 let print = is_time_field(&agg.field).then_some(&print as &dyn Fn(f64) -> String);
                 stats.write(agg.metric, print, out);
@@ -168,21 +185,29 @@ impl Writer {
         subs: &[Planned],
         bucket: Bucket,
     ) -> Result<(), QueryError> {
-        self.counted(head, (subs, false), bucket)
+        self.counted(head, (subs, Vec::new()), bucket)
     }
 
-    /// The same, with the error of the count where it is asked for: counts are exact.
+    /// The same, with members between the count and the nested answers.
     pub(super) fn counted(
         &mut self,
         head: &mut Object,
-        (subs, shows_error): (&[Planned], bool),
+        (subs, extra): (&[Planned], Vec<(&'static str, Tree)>),
         bucket: Bucket,
     ) -> Result<(), QueryError> {
         self.take(1)?;
         head.push("doc_count", self.scaled(bucket.docs));
-        if shows_error {
-            head.push("doc_count_error_upper_bound", 0);
-        }
+        extra.into_iter().for_each(|(name, value)| head.push(name, value));
+        self.nested(subs, bucket, head)
+    }
+
+    /// Adds the nested answers.
+    pub(super) fn nested(
+        &mut self,
+        subs: &[Planned],
+        bucket: Bucket,
+        head: &mut Object,
+    ) -> Result<(), QueryError> {
         let partials = if bucket.subs.is_empty() { empty(subs) } else { bucket.subs };
         self.add_all(subs, partials, head)
     }

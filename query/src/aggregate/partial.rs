@@ -9,6 +9,7 @@ use super::cardinality::Distinct;
 use super::key::Key;
 use super::percentiles::Sketch;
 use super::stats::Stats;
+use super::top_hits::Hits;
 
 /// What one aggregation knows.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub enum Partial {
     Percentiles(Sketch),
     /// The distinct values of a field.
     Distinct(Distinct),
+    /// The first hits.
+    Hits(Box<Hits>),
 }
 
 /// What one bucket knows.
@@ -68,6 +71,7 @@ impl Partial {
             (Partial::Stats(a), Partial::Stats(b)) => a.merge(&b),
             (Partial::Percentiles(a), Partial::Percentiles(b)) => a.merge(b),
             (Partial::Distinct(a), Partial::Distinct(b)) => a.merge(b),
+            (Partial::Hits(a), Partial::Hits(b)) => a.merge(*b),
             // Both sides were made from one plan.
             _ => {}
         }
@@ -85,6 +89,7 @@ impl Partial {
             Partial::Stats(_) => size_of::<Stats>(),
             Partial::Percentiles(sketch) => sketch.memory_bytes(),
             Partial::Distinct(distinct) => distinct.memory_bytes(),
+            Partial::Hits(hits) => hits.memory_bytes(),
         }
     }
 

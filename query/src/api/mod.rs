@@ -14,7 +14,7 @@ mod count;
 pub mod delete;
 mod error;
 mod fields;
-mod filter;
+pub(crate) mod filter;
 mod hits;
 mod indexes;
 mod kept;

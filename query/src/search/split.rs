@@ -46,7 +46,7 @@ pub fn search_split(
     let eval = SplitEval { reader: &reader, text_fields, run, memo: &memo };
     let kept = kept_rows(snapshot, split, &reader)?;
     if task.looks_at_all {
-        return search_all(task, (eval, position), kept.as_ref(), share);
+        return search_all(task, (eval, position), kept.as_deref(), share);
     }
     let mut within = RowSet::range(reader.docs(), reader.rows_in(task.time)?);
     if let Some(kept) = kept {

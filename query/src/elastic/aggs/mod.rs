@@ -6,6 +6,7 @@ mod keys;
 mod metric;
 mod more;
 mod names;
+mod samples;
 
 use serde_json::{Map, Value as Json};
 
@@ -99,7 +100,9 @@ fn read(reader: &mut Reader, o: &Options<'_>, depth: usize) -> Result<AggKind, Q
             Some(metric) => metric::metric(o, metric).map(AggKind::Metric),
             None => match more::read(reader, o, depth)? {
                 Some(agg) => Ok(AggKind::Bucket(agg)),
-                None => Err(names::unknown(ty)),
+                None => samples::read(reader, o, depth)?
+                    .map(AggKind::Bucket)
+                    .ok_or_else(|| names::unknown(ty)),
             },
         },
     }
