@@ -4,6 +4,7 @@
 //! Knows nothing of what it says.
 
 use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value as Json};
@@ -17,6 +18,8 @@ pub enum Tree {
     List(Vec<Tree>),
     /// Anything.
     Json(Json),
+    /// What is put there when the rest is known; null until then.
+    Later(Arc<OnceLock<Tree>>),
 }
 
 /// A JSON object: members in the order in which they are written.
@@ -87,6 +90,7 @@ impl Tree {
             Tree::Object(object) => Json::Object(object.into_json()),
             Tree::List(list) => list.into_iter().map(Tree::into_json).collect(),
             Tree::Json(json) => json,
+            Tree::Later(later) => later.get().cloned().map_or(Json::Null, Tree::into_json),
         }
     }
 }
@@ -124,6 +128,7 @@ impl Serialize for Tree {
             Tree::Object(object) => object.serialize(to),
             Tree::List(list) => list.serialize(to),
             Tree::Json(json) => json.serialize(to),
+            Tree::Later(later) => later.get().serialize(to),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::keyed::too_many_buckets;
 use super::partial::{Bucket, Partial};
 use super::pipeline;
 use super::print::Printer;
+use super::top_hits::Pending;
 use super::{DatePlan, Kind, Plan, Planned, empty};
 use crate::dates::Formats;
 use crate::error::QueryError;
@@ -28,20 +29,37 @@ use crate::tree::{Object, Tree};
 /// `TooManyBuckets`.
 pub fn answer(
     planned: &Plan,
-    mut partials: Vec<Partial>,
+    partials: Vec<Partial>,
     buckets_max: usize,
 ) -> Result<Object, QueryError> {
+    answer_with_hits(planned, partials, buckets_max).map(|(answer, _)| answer)
+}
+
+/// The `aggregations` object, and the hits that are to be read for it.
+///
+/// # Errors
+/// `TooManyBuckets`.
+pub fn answer_with_hits(
+    planned: &Plan,
+    mut partials: Vec<Partial>,
+    buckets_max: usize,
+) -> Result<(Object, Vec<Pending>), QueryError> {
     if partials.is_empty() {
         partials = empty(planned);
     }
     let shown = planned.iter().position(Planned::is_hidden).unwrap_or(planned.len());
     let hidden = partials.split_off(shown.min(partials.len()));
-    let backgrounds = hidden.into_iter().filter_map(|partial| match partial {
-        Partial::Slots(mut slots) => slots.pop()?.subs.pop(),
-        _ => None,
+    let backgrounds = hidden.into_iter().map(|partial| match partial {
+        Partial::Slots(mut slots) => slots.pop().unwrap_or_default(),
+        _ => Bucket::default(),
     });
-    let mut writer =
-        Writer { left: buckets_max, buckets_max, backgrounds: backgrounds.collect(), scale: 1.0 };
+    let mut writer = Writer {
+        left: buckets_max,
+        buckets_max,
+        backgrounds: backgrounds.collect(),
+        scale: 1.0,
+        pending: Vec::new(),
+    };
     let has_stages = planned.has_stages();
     if has_stages {
         pipeline::cumulate(planned, &mut partials);
@@ -50,7 +68,7 @@ pub fn answer(
     if has_stages {
         pipeline::run(planned, &mut out, buckets_max)?;
     }
-    Ok(out)
+    Ok((out, writer.pending))
 }
 
 /// Writes answers.
@@ -58,9 +76,11 @@ pub(super) struct Writer {
     left: usize,
     buckets_max: usize,
     /// What is known of all records, for the aggregations that need it.
-    pub(super) backgrounds: Vec<Partial>,
+    pub(super) backgrounds: Vec<Bucket>,
     /// Counts of a sample stand for so many times as many.
     pub(super) scale: f64,
+    /// Hits that are to be read.
+    pub(super) pending: Vec<Pending>,
 }
 
 impl Writer {
@@ -70,11 +90,6 @@ impl Writer {
             true => count,
             false => (count as f64 * self.scale).round() as u64,
         }
-    }
-
-    /// How many more buckets there may be.
-    pub(super) fn left(&self) -> usize {
-        self.left
     }
 
     fn take(&mut self, buckets: usize) -> Result<(), QueryError> {
@@ -145,6 +160,7 @@ impl Writer {
                 out.push("buckets", self.filters(agg, planned, slots)?);
             }
             (Kind::Metric(agg), Partial::Stats(stats)) => {
+                let stats = stats.times(self.scale);
                 let print = planned.printer.as_ref().map(|printer| |v: f64| printer.print(v));
                 let print = print.as_ref().map(|print| print as &dyn Fn(f64) -> String);
                 stats.write(agg.metric, (print, agg.sigma), out);
@@ -181,21 +197,29 @@ impl Writer {
         subs: &Plan,
         bucket: Bucket,
     ) -> Result<(), QueryError> {
-        self.counted(head, (subs, false), bucket)
+        self.counted(head, (subs, Vec::new()), bucket)
     }
 
-    /// The same, with the error of the count where it is asked for: counts are exact.
+    /// The same, with members between the count and the nested answers.
     pub(super) fn counted(
         &mut self,
         head: &mut Object,
-        (subs, shows_error): (&Plan, bool),
+        (subs, extra): (&Plan, Vec<(&'static str, Tree)>),
         bucket: Bucket,
     ) -> Result<(), QueryError> {
         self.take(1)?;
         head.push("doc_count", self.scaled(bucket.docs));
-        if shows_error {
-            head.push("doc_count_error_upper_bound", 0);
-        }
+        extra.into_iter().for_each(|(name, value)| head.push(name, value));
+        self.nested(subs, bucket, head)
+    }
+
+    /// Adds the nested answers.
+    pub(super) fn nested(
+        &mut self,
+        subs: &Plan,
+        bucket: Bucket,
+        head: &mut Object,
+    ) -> Result<(), QueryError> {
         let partials = if bucket.subs.is_empty() { empty(subs) } else { bucket.subs };
         self.add_all(subs, partials, head)
     }
@@ -340,10 +364,6 @@ pub(super) fn listed(list: Vec<(String, Object)>, keyed: bool) -> Tree {
         }
         false => Tree::List(list.into_iter().map(|(_, body)| body.into()).collect()),
     }
-}
-
-fn print_millis(formats: &Formats, millis: f64) -> String {
-    formats.print(Timestamp((millis * 1e6) as i64), &TimeZone::UTC)
 }
 
 /// The value of each percent, by name or as a list.

@@ -235,11 +235,6 @@ impl KeyFormat {
         self
     }
 
-    /// Whether the request named a format.
-    pub fn is_named(&self) -> bool {
-        self.named
-    }
-
     /// A time as text.
     pub fn time(&self, ns: i64) -> String {
         self.times.print(Timestamp(ns), self.zone.as_ref().unwrap_or(&TimeZone::UTC))

@@ -1,11 +1,13 @@
 //! What numbers do the matching records make? Planned once, collected per split or live batch,
 //! merged, and written as Elasticsearch writes it.
 
+mod addresses;
 mod adjacency;
 mod answer;
 mod auto_date;
 mod buckets;
 pub mod cardinality;
+mod categorize;
 mod choice;
 mod collect;
 mod composite;
@@ -21,15 +23,20 @@ mod pipeline;
 mod print;
 mod rare;
 mod rounding;
+mod sampler;
 mod scope;
+mod scores;
+mod significant;
 mod sinks;
 mod slots;
 pub mod source;
 pub mod stats;
 mod terms;
+mod top_hits;
 mod tuples;
 mod values;
 mod variable;
+mod words;
 
 use std::ops::Deref;
 
@@ -49,7 +56,8 @@ use crate::request::{
     Agg, AggKind, BucketAgg, CardinalityAgg, DateHistogramAgg, FiltersAgg, HistogramAgg, Metric,
     MetricAgg, PercentilesAgg, RangeAgg,
 };
-pub use answer::answer;
+pub use addresses::number as ip_number;
+pub use answer::{answer, answer_with_hits};
 use choice::KeyFormat;
 use collect::{Block, Buckets, Collector};
 use more::{At, More, Role};
@@ -60,6 +68,7 @@ use rounding::Rounding;
 use slots::Passing;
 use source::{FieldValues, Segment};
 use terms::TermsPlan;
+pub use top_hits::{Pending, place_hits};
 
 /// The deepest nesting of aggregations.
 const DEPTH_MAX: usize = 32;
@@ -257,8 +266,28 @@ fn plan_bucket(
         BucketAgg::Adjacency(agg) => Box::new(adjacency::Adjacency::new(agg)?),
         BucketAgg::AutoDate(agg) => Box::new(auto_date::AutoDate::new(agg)?),
         BucketAgg::VariableWidth(agg) => Box::new(variable::VariableWidth::new(agg)),
-        other => return Err(QueryError::illegal(format!("{other:?}"))),
+        BucketAgg::TopHits(agg) => Box::new(top_hits::TopHits::new(agg)?),
+        BucketAgg::Significant(agg) => {
+            let (significant, inner) = significant::Significant::new(agg, subs)?;
+            subs = inner;
+            Box::new(significant)
+        }
+        BucketAgg::Sampler(agg) => Box::new(sampler::Sampler(agg.clone())),
+        BucketAgg::RandomSampler(_) if depth > 0 => {
+            return Err(QueryError::illegal(format!(
+                "[random_sampler] aggregation [{name}] can only be used at the top level"
+            )));
+        }
+        BucketAgg::RandomSampler(agg) => Box::new(sampler::RandomSampler(agg.clone())),
+        BucketAgg::Categorize(agg) => Box::new(categorize::Categorize::new(agg)?),
+        BucketAgg::IpRange(agg) => Box::new(addresses::IpRanges(agg.clone())),
+        BucketAgg::IpPrefix(agg) => Box::new(addresses::IpPrefixes(agg.clone())),
     };
+    if more.role() == Role::Leaf && !subs.is_empty() {
+        return Err(QueryError::illegal(format!(
+            "Aggregator [{name}] of type [top_hits] cannot accept sub-aggregations"
+        )));
+    }
     Ok(Planned { name: name.to_owned(), kind: Kind::More(more), subs, meta: None, printer: None })
 }
 

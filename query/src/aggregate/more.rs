@@ -49,6 +49,14 @@ pub(super) trait More: Debug + Send + Sync {
     /// Adds the fields and queries that it reads.
     fn reads<'p>(&'p self, fields: &mut Vec<&'p str>, nodes: &mut Vec<&'p Node>);
 
+    /// The counts of all records that it needs; they will be at this place.
+    ///
+    /// # Errors
+    /// They cannot be planned.
+    fn background(&mut self, _at: usize) -> Result<Option<Planned>, QueryError> {
+        Ok(None)
+    }
+
     /// Takes in blocks of rows; `None` when it needs all rows of a bucket at once.
     ///
     /// # Errors
@@ -190,11 +198,13 @@ pub(super) fn add_backgrounds(planned: &mut Vec<Planned>) -> Result<(), QueryErr
 
 fn gather(planned: &mut [Planned], found: &mut Vec<Planned>) -> Result<(), QueryError> {
     for plan in planned {
-        if let Kind::Terms(terms) = &mut plan.kind
-            && terms.agg.min_doc_count == 0
-        {
-            terms.background = Some(found.len());
-            found.push(Planned::hidden(terms.of_all()?));
+        match &mut plan.kind {
+            Kind::Terms(terms) if terms.agg.min_doc_count == 0 => {
+                terms.background = Some(found.len());
+                found.push(Planned::hidden(terms.of_all()?));
+            }
+            Kind::More(more) => found.extend(more.background(found.len())?),
+            _ => {}
         }
         gather(&mut plan.subs.list, found)?;
     }

@@ -10,7 +10,7 @@ use super::collect::{Block, Buckets, Collector};
 use super::key::Key;
 use super::more::{At, More};
 use super::partial::{Bucket, Partial};
-use super::terms::check_order;
+use super::terms::{check_order, own_error};
 use super::tuples::{By, Part, Tuples};
 use crate::error::QueryError;
 use crate::leaf::LeafError;
@@ -89,7 +89,7 @@ impl More for MultiTerms {
             let mut head = Object::with_capacity(3 + planned.subs.len());
             head.push("key", values);
             head.push("key_as_string", texts.join("|"));
-            writer.counted(&mut head, (&planned.subs, agg.shows_error), bucket)?;
+            writer.counted(&mut head, (&planned.subs, own_error(agg.shows_error)), bucket)?;
             list.push(Tree::Object(head));
         }
         out.push("doc_count_error_upper_bound", 0);

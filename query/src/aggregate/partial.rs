@@ -9,6 +9,7 @@ use super::cardinality::Distinct;
 use super::key::Key;
 use super::percentiles::Sketch;
 use super::stats::Stats;
+use super::top_hits::Hits;
 
 /// What one aggregation knows.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub enum Partial {
     Distinct(Distinct),
     /// A number that was made of others; there is nothing to merge any more.
     Number(u64),
+    /// The first hits.
+    Hits(Box<Hits>),
 }
 
 /// What one bucket knows.
@@ -70,6 +73,7 @@ impl Partial {
             (Partial::Stats(a), Partial::Stats(b)) => a.merge(&b),
             (Partial::Percentiles(a), Partial::Percentiles(b)) => a.merge(b),
             (Partial::Distinct(a), Partial::Distinct(b)) => a.merge(b),
+            (Partial::Hits(a), Partial::Hits(b)) => a.merge(*b),
             // Both sides were made from one plan.
             _ => {}
         }
@@ -88,6 +92,7 @@ impl Partial {
             Partial::Percentiles(sketch) => sketch.memory_bytes(),
             Partial::Distinct(distinct) => distinct.memory_bytes(),
             Partial::Number(_) => size_of::<u64>(),
+            Partial::Hits(hits) => hits.memory_bytes(),
         }
     }
 

@@ -51,6 +51,14 @@ pub(super) fn inner_of(partial: Partial) -> Option<(u64, Partial)> {
     Some((bucket.docs, bucket.subs.pop()?))
 }
 
+/// The bucket of a kind that makes one.
+pub(super) fn inner_of_single(partial: Partial) -> Bucket {
+    match partial {
+        Partial::Slots(mut slots) => slots.pop().unwrap_or_default(),
+        _ => Bucket::default(),
+    }
+}
+
 impl More for RareTerms {
     fn empty(&self, subs: &[Planned]) -> Partial {
         super::more::one_bucket(0, empty(subs))

@@ -41,6 +41,17 @@ impl<'a> Segment<'a> {
         }
     }
 
+    /// The number of a row's record.
+    ///
+    /// # Errors
+    /// The split cannot be read.
+    pub fn seq(&self, row: u32) -> Result<u64, LeafError> {
+        Ok(match self {
+            Segment::Split(eval) => eval.reader.seq(row)?.0,
+            Segment::Live(view, _) => view.seq(row).0,
+        })
+    }
+
     /// The rows that match a query.
     ///
     /// # Errors
@@ -355,6 +366,46 @@ impl<'a> FieldValues<'a> {
         }
         if self.parts.len() > 1 {
             out.sort_by_key(|v| v.0);
+        }
+        Ok(())
+    }
+
+    /// Calls `visit` with the strings of rising, distinct rows, which get no ordinals.
+    ///
+    /// # Errors
+    /// The split cannot be read, or `visit` failed.
+    pub fn each_string(
+        &mut self,
+        rows: &[u32],
+        visit: &mut dyn FnMut(u32, &str) -> Result<(), LeafError>,
+    ) -> Result<(), LeafError> {
+        for part in &self.parts {
+            match part {
+                Part::Text(column) => {
+                    each_text(column, (rows, &mut self.wanted, &self.segment), &mut *visit)?;
+                }
+                Part::Dict(dict) => {
+                    let mut values = Values::default();
+                    dict.column.ords(rows, &mut values)?;
+                    for (row, ord) in values.rows.iter().zip(&values.values) {
+                        visit(*row, dict.dictionary.get(*ord))?;
+                    }
+                }
+                Part::Live(view, path) => {
+                    for (row, value) in live_values(view, *path, rows) {
+                        if let Value::Str(text) = value {
+                            visit(row, text)?;
+                        }
+                    }
+                }
+                Part::LiveIndex(view) => {
+                    for row in rows {
+                        let record = &view.batch.records()[*row as usize];
+                        visit(*row, view.batch.index_of(record).as_str())?;
+                    }
+                }
+                Part::Bool(_) | Part::Int(_) | Part::Float(_) | Part::Time => {}
+            }
         }
         Ok(())
     }

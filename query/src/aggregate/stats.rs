@@ -79,6 +79,17 @@ impl Stats {
         self.max = self.max.max(other.max);
     }
 
+    /// The numbers of so many times as many records: of all, when these are of a sample.
+    pub fn times(mut self, scale: f64) -> Self {
+        if scale != 1.0 {
+            self.count = (self.count as f64 * scale).round() as u64;
+            for sum in [&mut self.sum, &mut self.squares] {
+                *sum = Sum { high: sum.value() * scale, low: 0.0 };
+            }
+        }
+        self
+    }
+
     fn some(&self, v: f64) -> Option<f64> {
         (self.count > 0).then_some(v)
     }

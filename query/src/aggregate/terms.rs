@@ -89,6 +89,14 @@ pub(super) fn check_order(
     Ok(())
 }
 
+/// The error of a bucket's count, where it is asked for: counts are exact.
+pub(super) fn own_error(shown: bool) -> Vec<(&'static str, Tree)> {
+    match shown {
+        true => vec![("doc_count_error_upper_bound", 0.into())],
+        false => Vec::new(),
+    }
+}
+
 impl Writer {
     pub(super) fn terms(
         &mut self,
@@ -97,7 +105,8 @@ impl Writer {
         mut map: HashMap<Key, Bucket>,
         out: &mut Object,
     ) -> Result<(), QueryError> {
-        if let Some(Partial::Keyed(all)) = plan.background.and_then(|at| self.backgrounds.get(at)) {
+        let all = plan.background.and_then(|at| self.backgrounds.get(at)?.subs.first());
+        if let Some(Partial::Keyed(all)) = all {
             for key in all.keys() {
                 if !map.contains_key(key) {
                     map.insert(key.clone(), Bucket::default());
@@ -115,7 +124,7 @@ impl Writer {
             if let Some(text) = plan.format.text(&key) {
                 head.push("key_as_string", text);
             }
-            self.counted(&mut head, (&planned.subs, agg.shows_error), bucket)?;
+            self.counted(&mut head, (&planned.subs, own_error(agg.shows_error)), bucket)?;
             list.push(Tree::Object(head));
         }
         out.push("doc_count_error_upper_bound", 0);

@@ -6,7 +6,7 @@ use crate::plan::glob;
 use crate::request::SourceFilter;
 
 /// The document with only the wanted paths. `*` matches any run of characters, dots too.
-pub(super) fn filter_source(document: Json, filter: &SourceFilter) -> Json {
+pub(crate) fn filter_source(document: Json, filter: &SourceFilter) -> Json {
     let Json::Object(map) = document else { return document };
     let all = filter.includes.is_empty();
     Json::Object(source_object(map, filter, &mut String::new(), all))

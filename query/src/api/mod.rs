@@ -17,7 +17,7 @@ pub mod delete;
 mod documents;
 mod error;
 mod fields;
-mod filter;
+pub(crate) mod filter;
 mod hits;
 mod indexes;
 mod kept;

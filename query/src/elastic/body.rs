@@ -40,7 +40,7 @@ pub(super) fn of_object(
     Ok(search)
 }
 
-fn take(
+pub(super) fn take(
     reader: &mut Reader,
     search: &mut Search,
     key: &str,

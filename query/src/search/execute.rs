@@ -16,7 +16,7 @@ use super::cache::PartialCache;
 use super::order::{Order, Position};
 use super::split::{Share, search_split};
 use super::top::top;
-use crate::aggregate::{self, Plan, source::Segment};
+use crate::aggregate::{self, Plan, place_hits, source::Segment};
 use crate::answer::{Relation, ShardFailure, Spent, Total};
 use crate::ast::Query;
 use crate::error::{ErrorKind, QueryError};
@@ -342,7 +342,10 @@ fn search_wave(
         Ok(answer)
     };
     let parts: Vec<_> = pool.install(|| wave.par_iter().with_max_len(1).map(search).collect());
-    for (part, (item, _)) in parts.into_iter().zip(wave) {
+    for (mut part, (item, _)) in parts.into_iter().zip(wave) {
+        if let Ok(answer) = &mut part {
+            place_hits(&mut answer.partials, item.position);
+        }
         if item.part.0 == 0 {
             Waits(task.progress.as_deref()).is_done(&part);
         }
@@ -464,7 +467,10 @@ fn search_live(
     let (rows, all) = (of_batch(found), all.map(of_batch));
     let segment = Segment::Live(view, run);
     let rows = task.part.of(segment, rows, before)?;
-    segment_answer(task, (segment, position), (&rows, all.as_ref()), task.wanted)
+    let segment = (segment, position);
+    let mut answer = segment_answer(task, segment, (&rows, all.as_ref()), task.wanted)?;
+    place_hits(&mut answer.partials, position);
+    Ok(answer)
 }
 
 /// The answer of a segment, once it is known which of its rows match; and which there are, where

@@ -12,7 +12,8 @@ mod stream;
 mod tail;
 #[cfg(test)]
 pub(crate) mod tests;
-mod top;
+pub mod top;
+mod within;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -339,7 +340,14 @@ fn answer(
     let partials = std::mem::take(&mut merged.partials);
     let aggregations = match task.aggs.is_empty() {
         true => None,
-        false => Some(aggregate::answer(&task.aggs, partials, run.buckets_max)?),
+        false => {
+            let max = run.buckets_max;
+            let (answer, pending) = aggregate::answer_with_hits(&task.aggs, partials, max)?;
+            within::fill((pending, &task.query), snapshot, run, &mut |split, error| {
+                merged.fail(failure(task, Some(&snapshot.splits[split as usize]), &error));
+            })?;
+            Some(answer)
+        }
     };
     Ok(SearchAnswer {
         took_ms: 0,

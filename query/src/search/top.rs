@@ -14,7 +14,7 @@ use crate::request::{SortBy, SortMode};
 use crate::test::compare::Number;
 
 /// Memory of a candidate, about, in bytes.
-const CANDIDATE_BYTES: usize = 96;
+pub const CANDIDATE_BYTES: usize = 96;
 
 /// The best `wanted` candidates so far, in no order.
 pub struct Best<'o> {
@@ -56,6 +56,11 @@ impl<'o> Best<'o> {
         self.worst.as_ref().is_none_or(|worst| self.order.keys[0].compare(first, worst).is_le())
     }
 
+    /// Keeps no more than are wanted.
+    pub fn settle(&mut self) {
+        self.cut();
+    }
+
     fn cut(&mut self) {
         if self.list.len() > self.wanted {
             let (order, last) = (self.order, self.wanted.saturating_sub(1));
@@ -80,7 +85,7 @@ impl<'o> Best<'o> {
 }
 
 /// Reads sort values of a segment's rows.
-struct SortReader<'a> {
+pub struct SortReader<'a> {
     segment: Segment<'a>,
     order: &'a Order,
     position: u32,
@@ -134,7 +139,11 @@ pub fn top<'a>(
 }
 
 impl<'a> SortReader<'a> {
-    fn open(segment: Segment<'a>, order: &'a Order, position: u32) -> Result<Self, LeafError> {
+    /// Of a segment at a position.
+    ///
+    /// # Errors
+    /// A column cannot be read.
+    pub fn open(segment: Segment<'a>, order: &'a Order, position: u32) -> Result<Self, LeafError> {
         let mut fields = Vec::with_capacity(order.keys.len());
         for key in &order.keys {
             fields.push(match &key.by {
@@ -195,7 +204,10 @@ impl<'a> SortReader<'a> {
     }
 
     /// Takes rows, rising; tells how many come after `search_after`.
-    fn take(&mut self, rows: &[u32], best: &mut Best<'_>) -> Result<usize, LeafError> {
+    ///
+    /// # Errors
+    /// The split cannot be read.
+    pub fn take(&mut self, rows: &[u32], best: &mut Best<'_>) -> Result<usize, LeafError> {
         let mut firsts = self.values(0, rows)?;
         let mut rows = std::borrow::Cow::Borrowed(rows);
         if best.worst.is_some() && self.order.by_time().is_none() {
@@ -317,7 +329,7 @@ impl<'a> SortReader<'a> {
     }
 
     /// Gives places in dictionaries their texts, so that segments can be compared.
-    fn resolve(&self, candidates: &mut [Candidate]) {
+    pub fn resolve(&self, candidates: &mut [Candidate]) {
         for (at, field) in self.fields.iter().enumerate() {
             let Some(field) = field else { continue };
             let value = |c: &Candidate| match at {

@@ -118,7 +118,7 @@ fn multi(planned: &Planned, rows: &mut Vec<Row>, shared: &Shared) -> Result<(), 
 fn take(buckets: &mut Tree) -> (Vec<Row>, bool) {
     let object = |tree| match tree {
         Tree::Object(bucket) => bucket,
-        Tree::List(_) | Tree::Json(_) => Object::default(),
+        _ => Object::default(),
     };
     match std::mem::replace(buckets, Tree::Json(Json::Null)) {
         Tree::Object(named) => {
@@ -129,7 +129,7 @@ fn take(buckets: &mut Tree) -> (Vec<Row>, bool) {
             let rows = list.into_iter().map(|tree| Row { name: "".into(), bucket: object(tree) });
             (rows.collect(), false)
         }
-        Tree::Json(_) => (Vec::new(), false),
+        Tree::Json(_) | Tree::Later(_) => (Vec::new(), false),
     }
 }
 

@@ -107,7 +107,7 @@ fn count(buckets: &Tree) -> usize {
     match buckets {
         Tree::Object(named) => named.len(),
         Tree::List(list) => list.len(),
-        Tree::Json(_) => 0,
+        Tree::Json(_) | Tree::Later(_) => 0,
     }
 }
 
@@ -122,7 +122,7 @@ fn bucket_of<'a>(buckets: &'a Tree, key: &str) -> Option<&'a Object> {
         Tree::List(list) => {
             list.iter().filter_map(as_object).find(|bucket| key_of(bucket).as_deref() == Some(key))
         }
-        Tree::Json(_) => None,
+        Tree::Json(_) | Tree::Later(_) => None,
     }
 }
 
@@ -183,7 +183,7 @@ fn inner(tree: &Tree, name: &str) -> Option<f64> {
             Json::Null => Some(f64::NAN),
             value => Some(value.as_f64().unwrap_or(f64::NAN)),
         },
-        Tree::List(_) => None,
+        Tree::List(_) | Tree::Later(_) => None,
     }
 }
 
@@ -200,7 +200,7 @@ fn percent(values: &Tree, percent: f64) -> Option<f64> {
             }
             _ => None,
         }),
-        Tree::Json(_) => None,
+        Tree::Json(_) | Tree::Later(_) => None,
     }
 }
 

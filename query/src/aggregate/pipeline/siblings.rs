@@ -92,7 +92,7 @@ fn each(buckets: &Tree) -> Vec<(String, &Object)> {
                 _ => None,
             })
             .collect(),
-        Tree::Json(_) => Vec::new(),
+        Tree::Json(_) | Tree::Later(_) => Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ mod metric;
 mod more;
 mod names;
 mod pipeline;
+mod samples;
 
 use serde_json::{Map, Value as Json};
 
@@ -100,7 +101,9 @@ fn read(reader: &mut Reader, o: &Options<'_>, depth: usize) -> Result<AggKind, Q
                 Some(pipeline) => Ok(AggKind::Pipeline(pipeline)),
                 None => match more::read(reader, o, depth)? {
                     Some(agg) => Ok(AggKind::Bucket(agg)),
-                    None => Err(names::unknown(ty)),
+                    None => samples::read(reader, o, depth)?
+                        .map(AggKind::Bucket)
+                        .ok_or_else(|| names::unknown(ty)),
                 },
             },
         },

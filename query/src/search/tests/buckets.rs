@@ -14,7 +14,7 @@ use crate::error::QueryError;
 
 const NOW: &str = "2026-11-20T14:00:00Z";
 
-fn asked(corpus: &Corpus, body: &Json) -> Vec<Result<Json, QueryError>> {
+pub(super) fn asked(corpus: &Corpus, body: &Json) -> Vec<Result<Json, QueryError>> {
     let mut reader = Reader::new(Timestamp::parse(NOW).unwrap(), &api_settings());
     let request = match reader.search(body.to_string().as_bytes()) {
         Ok(search) => search.request,

@@ -8,6 +8,7 @@ mod limits;
 mod more_buckets;
 mod naive;
 mod pages;
+mod samples;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -20,6 +21,7 @@ use serde_json::{Value as Json, json};
 
 use super::execute::{Task, execute};
 use super::page::{Wanted, page};
+use super::within;
 use crate::aggregate;
 use crate::answer::{Hit, SearchAnswer};
 use crate::ast::{
@@ -67,11 +69,13 @@ pub(super) fn answer(
     assert!(merged.shards.failed.is_empty(), "{:?}", merged.shards.failed);
     let total = task.total(&merged);
     let partials = std::mem::take(&mut merged.partials);
+    let (answer, pending) = aggregate::answer_with_hits(&task.aggs, partials, run.buckets_max)?;
+    within::fill((pending, &task.query), snapshot, &run, &mut |_, error| panic!("{error}"))?;
     Ok(SearchAnswer {
         terminated_early: task.terminated_early(&merged),
         total,
         hits,
-        aggregations: Some(aggregate::answer(&task.aggs, partials, run.buckets_max)?),
+        aggregations: Some(answer),
         ..SearchAnswer::default()
     })
 }
