@@ -2,7 +2,6 @@
 //!
 //! Every bucket that is written is counted against the limit before it is made.
 
-use hashbrown::HashSet;
 use jiff::tz::TimeZone;
 use model::time::Timestamp;
 use serde_json::{Value as Json, json};
@@ -11,12 +10,10 @@ use super::buckets::{HistogramBuckets, date_starts, histogram_steps, ordered};
 use super::key::Key;
 use super::keyed::too_many_buckets;
 use super::partial::{Bucket, Partial};
-use super::pipeline;
-use super::print::Printer;
-use super::{DatePlan, Kind, Plan, Planned, empty};
+use super::{DatePlan, Kind, Plan, Planned, empty, metric, pipeline};
 use crate::dates::Formats;
 use crate::error::QueryError;
-use crate::request::{FiltersAgg, HistogramAgg, PercentilesAgg, RangeAgg, RangeBucket, TermsAgg};
+use crate::request::{FiltersAgg, HistogramAgg, RangeAgg, RangeBucket, TermsAgg};
 use crate::tree::{Object, Tree};
 
 /// The `aggregations` object.
@@ -35,7 +32,7 @@ pub fn answer(
     if has_stages {
         pipeline::cumulate(planned, &mut partials);
     }
-    let mut out = Writer { left: buckets_max, buckets_max }.all(planned, partials)?;
+    let mut out = Writer { left: buckets_max, buckets_max, start_ns: 0 }.all(planned, partials)?;
     if has_stages {
         pipeline::run(planned, &mut out, buckets_max)?;
     }
@@ -45,6 +42,8 @@ pub fn answer(
 struct Writer {
     left: usize,
     buckets_max: usize,
+    /// The start of the date histogram's bucket that is written.
+    start_ns: i64,
 }
 
 impl Writer {
@@ -119,21 +118,7 @@ impl Writer {
             (Kind::Filters(agg, _), Partial::Slots(slots)) => {
                 out.push("buckets", self.filters(agg, planned, slots)?);
             }
-            (Kind::Metric(agg), Partial::Stats(stats)) => {
-                let print = planned.printer.as_ref().map(|printer| |v: f64| printer.print(v));
-                let print = print.as_ref().map(|print| print as &dyn Fn(f64) -> String);
-                stats.write(agg.metric, (print, agg.sigma), out);
-            }
-            (Kind::Percentiles(agg), Partial::Percentiles(mut sketch)) => {
-                sketch.finish();
-                let value = |percent| sketch.percentile(percent);
-                out.push("values", percentiles(agg, planned.printer.as_ref(), value));
-            }
-            (Kind::Cardinality(_), Partial::Distinct(distinct)) => {
-                out.push("value", distinct.count());
-            }
-            // Partials are made from the plan, so their kinds agree.
-            _ => {}
+            (_, partial) => metric::write(planned, partial, self.start_ns, out),
         }
         Ok(())
     }
@@ -194,6 +179,7 @@ impl Writer {
             let mut head = Object::with_capacity(3 + planned.subs.len());
             head.push("key_as_string", text.clone());
             head.push("key", Timestamp(start).millis());
+            self.start_ns = start;
             self.bucket(&mut head, &planned.subs, bucket)?;
             list.push((text, head));
         }
@@ -298,37 +284,4 @@ fn listed(list: Vec<(String, Object)>, keyed: bool) -> Tree {
 
 fn print_millis(formats: &Formats, millis: f64) -> String {
     formats.print(Timestamp((millis * 1e6) as i64), &TimeZone::UTC)
-}
-
-/// The value of each percent, by name or as a list.
-fn percentiles(
-    agg: &PercentilesAgg,
-    printer: Option<&Printer>,
-    value: impl Fn(f64) -> Option<f64>,
-) -> Tree {
-    let mut object = Object::default();
-    let (mut list, mut named) = (Vec::new(), HashSet::new());
-    for percent in &agg.percents {
-        let value = value(*percent);
-        let text = value.zip(printer).map(|(v, printer)| printer.print(v));
-        if agg.keyed {
-            let name = json!(percent).to_string();
-            if !named.insert(name.clone()) {
-                continue;
-            }
-            object.push(name.clone(), json!(value));
-            if let Some(text) = text {
-                object.push(format!("{name}_as_string"), text);
-            }
-        } else {
-            let mut entry = Object::with_capacity(3);
-            entry.push("key", json!(percent));
-            entry.push("value", json!(value));
-            if let Some(text) = text {
-                entry.push("value_as_string", text);
-            }
-            list.push(Tree::Object(entry));
-        }
-    }
-    if agg.keyed { Tree::Object(object) } else { Tree::List(list) }
 }

@@ -5,6 +5,7 @@ mod corpus;
 mod faults;
 mod limits;
 mod naive;
+mod pipelines;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
