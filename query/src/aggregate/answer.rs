@@ -2,8 +2,6 @@
 //!
 //! Every bucket that is written is counted against the limit before it is made.
 
-use hashbrown::HashSet;
-use jiff::tz::TimeZone;
 use model::time::Timestamp;
 use serde_json::{Value as Json, json};
 
@@ -12,15 +10,10 @@ use super::choice::KeyFormat;
 use super::key::Key;
 use super::keyed::too_many_buckets;
 use super::partial::{Bucket, Partial};
-use super::pipeline;
-use super::print::Printer;
 use super::top_hits::Pending;
-use super::{DatePlan, Kind, Plan, Planned, empty};
-use crate::dates::Formats;
+use super::{DatePlan, Kind, Plan, Planned, empty, metric, pipeline};
 use crate::error::QueryError;
-use crate::request::{
-    BucketOrder, FiltersAgg, HistogramAgg, PercentilesAgg, RangeAgg, RangeBucket,
-};
+use crate::request::{BucketOrder, FiltersAgg, HistogramAgg, RangeAgg, RangeBucket};
 use crate::tree::{Object, Tree};
 
 /// The `aggregations` object.
@@ -59,6 +52,7 @@ pub fn answer_with_hits(
         backgrounds: backgrounds.collect(),
         scale: 1.0,
         pending: Vec::new(),
+        start_ns: 0,
     };
     let has_stages = planned.has_stages();
     if has_stages {
@@ -81,6 +75,8 @@ pub(super) struct Writer {
     pub(super) scale: f64,
     /// Hits that are to be read.
     pub(super) pending: Vec<Pending>,
+    /// The start of the date histogram's bucket that is written.
+    start_ns: i64,
 }
 
 impl Writer {
@@ -159,22 +155,13 @@ impl Writer {
             (Kind::Filters(agg, _), Partial::Slots(slots)) => {
                 out.push("buckets", self.filters(agg, planned, slots)?);
             }
-            (Kind::Metric(agg), Partial::Stats(stats)) => {
-                let stats = stats.times(self.scale);
-                let print = planned.printer.as_ref().map(|printer| |v: f64| printer.print(v));
-                let print = print.as_ref().map(|print| print as &dyn Fn(f64) -> String);
-                stats.write(agg.metric, (print, agg.sigma), out);
+            (_, partial) => {
+                let partial = match partial {
+                    Partial::Stats(stats) => Partial::Stats(stats.times(self.scale)),
+                    other => other,
+                };
+                metric::write(planned, partial, self.start_ns, out);
             }
-            (Kind::Percentiles(agg), Partial::Percentiles(mut sketch)) => {
-                sketch.finish();
-                let value = |percent| sketch.percentile(percent);
-                out.push("values", percentiles(agg, planned.printer.as_ref(), value));
-            }
-            (Kind::Cardinality(_), Partial::Distinct(distinct)) => {
-                out.push("value", distinct.count());
-            }
-            // Partials are made from the plan, so their kinds agree.
-            _ => {}
         }
         Ok(())
     }
@@ -242,6 +229,7 @@ impl Writer {
             let mut head = Object::with_capacity(3 + planned.subs.len());
             head.push("key_as_string", text.clone());
             head.push("key", Timestamp(start).millis());
+            self.start_ns = start;
             self.bucket(&mut head, &planned.subs, bucket)?;
             list.push((text, head));
         }
@@ -364,37 +352,4 @@ pub(super) fn listed(list: Vec<(String, Object)>, keyed: bool) -> Tree {
         }
         false => Tree::List(list.into_iter().map(|(_, body)| body.into()).collect()),
     }
-}
-
-/// The value of each percent, by name or as a list.
-fn percentiles(
-    agg: &PercentilesAgg,
-    printer: Option<&Printer>,
-    value: impl Fn(f64) -> Option<f64>,
-) -> Tree {
-    let mut object = Object::default();
-    let (mut list, mut named) = (Vec::new(), HashSet::new());
-    for percent in &agg.percents {
-        let value = value(*percent);
-        let text = value.zip(printer).map(|(v, printer)| printer.print(v));
-        if agg.keyed {
-            let name = json!(percent).to_string();
-            if !named.insert(name.clone()) {
-                continue;
-            }
-            object.push(name.clone(), json!(value));
-            if let Some(text) = text {
-                object.push(format!("{name}_as_string"), text);
-            }
-        } else {
-            let mut entry = Object::with_capacity(3);
-            entry.push("key", json!(percent));
-            entry.push("value", json!(value));
-            if let Some(text) = text {
-                entry.push("value_as_string", text);
-            }
-            list.push(Tree::Object(entry));
-        }
-    }
-    if agg.keyed { Tree::Object(object) } else { Tree::List(list) }
 }

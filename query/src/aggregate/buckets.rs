@@ -6,8 +6,8 @@ use hashbrown::HashMap;
 
 use super::key::Key;
 use super::partial::{Bucket, Partial};
-use super::{DatePlan, Kind, Planned};
-use crate::request::{BucketOrder, HistogramAgg, Metric};
+use super::{DatePlan, Planned, metric};
+use crate::request::{BucketOrder, HistogramAgg};
 
 /// Buckets of a histogram by start or number.
 pub(super) type HistogramBuckets = HashMap<i64, Bucket>;
@@ -79,31 +79,8 @@ pub(super) fn order_is_known(subs: &[Planned], path: &str) -> bool {
             Some(inner) => order_is_known(&planned.subs, inner),
             None => rest.is_empty() || rest == "._count" || rest == ".doc_count",
         },
-        Kind::Metric(agg) => match agg.metric {
-            Metric::Stats => ["count", "min", "max", "avg", "sum"]
-                .iter()
-                .any(|name| rest.strip_prefix('.') == Some(name)),
-            Metric::ExtendedStats => {
-                let some = super::stats::Stats::default();
-                rest.strip_prefix('.').is_some_and(|name| {
-                    let mut two = some;
-                    two.add(0.0);
-                    two.add(1.0);
-                    two.extended_property(name, agg.sigma).is_some()
-                })
-            }
-            _ => rest.is_empty() || rest == ".value",
-        },
-        Kind::Percentiles(_) => percent_of(rest).is_some(),
-        Kind::Cardinality(_) => rest.is_empty() || rest == ".value",
-        _ => false,
+        kind => metric::has_number(kind, rest),
     }
-}
-
-/// `[95.0]` or `.95.0`.
-fn percent_of(rest: &str) -> Option<f64> {
-    let inner = rest.strip_prefix('[').and_then(|r| r.strip_suffix(']'));
-    inner.or_else(|| rest.strip_prefix('.'))?.parse().ok()
 }
 
 fn order_value(subs: &[Planned], partials: &mut [Partial], path: &str) -> Option<f64> {
@@ -116,16 +93,7 @@ fn order_value(subs: &[Planned], partials: &mut [Partial], path: &str) -> Option
                 None => Some(bucket.docs as f64),
             }
         }
-        (Kind::Metric(agg), Partial::Stats(stats)) => match rest.strip_prefix('.') {
-            Some(name) if name != "value" => stats.extended_property(name, agg.sigma),
-            _ => stats.value(agg.metric),
-        },
-        (Kind::Percentiles(_), Partial::Percentiles(sketch)) => {
-            sketch.finish();
-            sketch.percentile(percent_of(rest)?)
-        }
-        (Kind::Cardinality(_), Partial::Distinct(distinct)) => Some(distinct.count() as f64),
-        _ => None,
+        (_, partial) => metric::number(planned, partial, rest),
     }
 }
 

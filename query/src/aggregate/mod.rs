@@ -15,13 +15,18 @@ mod date;
 mod direct;
 pub mod key;
 mod keyed;
+pub mod leading;
+pub mod letters;
+mod metric;
 mod more;
 mod multi;
+mod numbers;
 pub mod partial;
 pub mod percentiles;
 mod pipeline;
 mod print;
 mod rare;
+mod rate;
 mod rounding;
 mod sampler;
 mod scope;
@@ -36,6 +41,7 @@ mod top_hits;
 mod tuples;
 mod values;
 mod variable;
+pub mod weighted;
 mod words;
 
 use std::ops::Deref;
@@ -54,16 +60,19 @@ use crate::leaf::scan::for_each_block;
 use crate::plan::Node;
 use crate::request::{
     Agg, AggKind, BucketAgg, CardinalityAgg, DateHistogramAgg, FiltersAgg, HistogramAgg, Metric,
-    MetricAgg, PercentilesAgg, RangeAgg,
+    MetricAgg, PercentilesAgg, RangeAgg, SortBy, StringStatsAgg, TopMetricsAgg, WeightedAvgAgg,
 };
+use crate::script::Script;
 pub use addresses::number as ip_number;
 pub use answer::{answer, answer_with_hits};
 use choice::KeyFormat;
 use collect::{Block, Buckets, Collector};
 use more::{At, More, Role};
+use numbers::BlockNumbers;
 use partial::{Bucket, Partial};
 use pipeline::Stage;
 use print::Printer;
+use rate::RatePlan;
 use rounding::Rounding;
 use slots::Passing;
 use source::{FieldValues, Segment};
@@ -125,6 +134,10 @@ enum Kind {
     Percentiles(PercentilesAgg),
     Cardinality(CardinalityAgg),
     More(Box<dyn More>),
+    WeightedAvg(WeightedAvgAgg),
+    TopMetrics(TopMetricsAgg),
+    StringStats(StringStatsAgg),
+    Rate(RatePlan),
 }
 
 #[derive(Debug)]
@@ -145,17 +158,32 @@ impl DatePlan {
 /// # Errors
 /// An interval, zone, format, order or nested query makes no sense, or the nesting is too deep.
 pub fn plan(aggs: &[(String, Agg)]) -> Result<Plan, QueryError> {
-    let mut planned = plan_level(aggs, None, 0)?;
+    let mut planned = plan_level(aggs, Above::default())?;
     more::add_backgrounds(&mut planned.list)?;
     Ok(planned)
 }
 
-fn plan_level(
-    aggs: &[(String, Agg)],
-    parent: Option<&AggKind>,
+/// What a level of aggregations is nested in.
+#[derive(Clone, Copy, Default)]
+struct Above<'a> {
     depth: usize,
-) -> Result<Plan, QueryError> {
-    if depth > DEPTH_MAX {
+    parent: Option<&'a AggKind>,
+    /// The nearest date histogram.
+    date: Option<&'a DateHistogramAgg>,
+}
+
+impl<'a> Above<'a> {
+    fn below(self, kind: &'a AggKind) -> Self {
+        let date = match kind {
+            AggKind::DateHistogram(date) => Some(date),
+            _ => self.date,
+        };
+        Self { depth: self.depth + 1, parent: Some(kind), date }
+    }
+}
+
+fn plan_level(aggs: &[(String, Agg)], above: Above<'_>) -> Result<Plan, QueryError> {
+    if above.depth > DEPTH_MAX {
         return Err(QueryError::illegal(format!(
             "the aggregations are nested more than {DEPTH_MAX} levels deep"
         )));
@@ -163,14 +191,14 @@ fn plan_level(
     let mut list = Vec::with_capacity(aggs.len());
     for (name, agg) in aggs {
         if !matches!(agg.kind, AggKind::Pipeline(_)) {
-            list.push(plan_one(name, agg, depth)?);
+            list.push(plan_one(name, agg, above)?);
         }
     }
-    Ok(Plan { list, stages: pipeline::stages(aggs, parent)? })
+    Ok(Plan { list, stages: pipeline::stages(aggs, above.parent)? })
 }
 
-fn plan_one(name: &str, agg: &Agg, depth: usize) -> Result<Planned, QueryError> {
-    let subs = plan_level(&agg.aggs, Some(&agg.kind), depth + 1)?;
+fn plan_one(name: &str, agg: &Agg, above: Above<'_>) -> Result<Planned, QueryError> {
+    let subs = plan_level(&agg.aggs, above.below(&agg.kind))?;
     let formats = |format: &Option<String>| match format {
         Some(format) => Formats::parse(format),
         None => Ok(Formats::default()),
@@ -208,22 +236,19 @@ fn plan_one(name: &str, agg: &Agg, depth: usize) -> Result<Planned, QueryError> 
         AggKind::Percentiles(percentiles) => Kind::Percentiles(percentiles.clone()),
         AggKind::Cardinality(cardinality) => Kind::Cardinality(cardinality.clone()),
         AggKind::Bucket(of) => {
-            let planned = plan_bucket((name, depth), of, subs)?;
+            let planned = plan_bucket((name, above.depth), of, subs)?;
             return Ok(Planned { meta: agg.meta.clone(), ..planned });
         }
-        AggKind::WeightedAvg(_)
-        | AggKind::TopMetrics(_)
-        | AggKind::StringStats(_)
-        | AggKind::Rate(_)
-        | AggKind::Pipeline(_) => {
-            return Err(QueryError::illegal(format!("aggregation `{name}` is not supported")));
+        AggKind::WeightedAvg(weighted) => Kind::WeightedAvg(weighted.clone()),
+        AggKind::TopMetrics(top) => Kind::TopMetrics(top.clone()),
+        AggKind::StringStats(strings) => Kind::StringStats(strings.clone()),
+        AggKind::Rate(rate) => Kind::Rate(RatePlan::new(rate, above.date)?),
+        AggKind::Pipeline(_) => {
+            let reason = format!("aggregation `{name}` looks at no records");
+            return Err(QueryError::illegal(reason));
         }
     };
-    let printer = match &agg.kind {
-        AggKind::Metric(m) => Printer::new(m.format.as_deref(), is_time_field(&m.field))?,
-        AggKind::Percentiles(p) => Printer::new(p.format.as_deref(), is_time_field(&p.field))?,
-        _ => None,
-    };
+    let printer = printer(&agg.kind)?;
     let planned = Planned { name: name.to_owned(), kind, subs, meta: agg.meta.clone(), printer };
     if !planned.subs.is_empty() && !planned.has_buckets() {
         return Err(QueryError::illegal(format!(
@@ -231,6 +256,23 @@ fn plan_one(name: &str, agg: &Agg, depth: usize) -> Result<Planned, QueryError> 
         )));
     }
     Ok(planned)
+}
+
+/// How the numbers of a metric are printed, if not as they are.
+fn printer(kind: &AggKind) -> Result<Option<Printer>, QueryError> {
+    let (format, field) = match kind {
+        AggKind::Metric(agg) => (&agg.format, agg.field.as_str()),
+        AggKind::Percentiles(agg) => (&agg.format, agg.field.as_str()),
+        AggKind::WeightedAvg(agg) => (&agg.format, agg.value.field.as_str()),
+        AggKind::TopMetrics(agg) => match &agg.by {
+            SortBy::Time => (&agg.format, TIMESTAMP_FIELD),
+            _ => return Ok(None),
+        },
+        AggKind::StringStats(agg) => (&agg.format, ""),
+        AggKind::Rate(agg) => (&agg.format, ""),
+        _ => return Ok(None),
+    };
+    Printer::new(format.as_deref(), is_time_field(field))
 }
 
 fn range_format(range: &RangeAgg) -> Result<KeyFormat, QueryError> {
@@ -295,7 +337,16 @@ impl Planned {
     fn has_buckets(&self) -> bool {
         match &self.kind {
             Kind::More(more) => more.role() != Role::Leaf,
-            kind => !matches!(kind, Kind::Metric(_) | Kind::Percentiles(_) | Kind::Cardinality(_)),
+            kind => !matches!(
+                kind,
+                Kind::Metric(_)
+                    | Kind::Percentiles(_)
+                    | Kind::Cardinality(_)
+                    | Kind::WeightedAvg(_)
+                    | Kind::TopMetrics(_)
+                    | Kind::StringStats(_)
+                    | Kind::Rate(_)
+            ),
         }
     }
 
@@ -343,10 +394,13 @@ impl Planned {
             Kind::Filters(filters, nodes) => {
                 slots(nodes.len() + usize::from(filters.other.is_some()))
             }
-            Kind::Metric(_) => Partial::Stats(stats::Stats::default()),
+            Kind::Metric(_) | Kind::Rate(_) => Partial::Stats(stats::Stats::default()),
             Kind::Percentiles(_) => Partial::Percentiles(percentiles::Sketch::default()),
             Kind::Cardinality(_) => Partial::Distinct(cardinality::Distinct::default()),
             Kind::More(more) => more.empty(&self.subs),
+            Kind::WeightedAvg(_) => Partial::Weighted(weighted::Weighted::default()),
+            Kind::TopMetrics(_) => Partial::Leaders(leading::Leaders::default()),
+            Kind::StringStats(_) => Partial::Letters(letters::Letters::default()),
         }
     }
 }
@@ -454,13 +508,37 @@ pub fn reads<'p>(planned: &'p [Planned], fields: &mut Vec<&'p str>, nodes: &mut 
             Kind::Range(agg, _) => fields.push(&agg.field),
             Kind::Filter(node) => nodes.push(node),
             Kind::Filters(_, list) => nodes.extend(list),
-            Kind::Metric(agg) => fields.push(&agg.field),
-            Kind::Percentiles(agg) => fields.push(&agg.field),
+            Kind::Metric(agg) => read_numbers(&agg.field, agg.script.as_ref(), fields),
+            Kind::Percentiles(agg) => read_numbers(&agg.field, agg.script.as_ref(), fields),
             Kind::Cardinality(agg) => fields.push(&agg.field),
             Kind::More(more) => more.reads(fields, nodes),
+            Kind::WeightedAvg(agg) => {
+                for numbers in [&agg.value, &agg.weight] {
+                    read_numbers(&numbers.field, numbers.script.as_ref(), fields);
+                }
+            }
+            Kind::TopMetrics(agg) => {
+                fields.extend(agg.metrics.iter().map(String::as_str));
+                if let SortBy::Field(path) = &agg.by {
+                    fields.push(path);
+                }
+            }
+            Kind::StringStats(agg) => fields.push(&agg.field),
+            Kind::Rate(plan) => {
+                if let Some(numbers) = &plan.agg.numbers {
+                    read_numbers(&numbers.field, numbers.script.as_ref(), fields);
+                }
+            }
         }
         reads(&plan.subs, fields, nodes);
     }
+}
+
+fn read_numbers<'p>(field: &'p str, script: Option<&'p Script>, fields: &mut Vec<&'p str>) {
+    if !field.is_empty() {
+        fields.push(field);
+    }
+    fields.extend(script.iter().flat_map(|script| script.fields()).map(String::as_str));
 }
 
 fn collectors<'a>(
@@ -507,18 +585,54 @@ fn collector<'a>(
             let passing = passing.collect::<Result<_, _>>()?;
             Box::new(slots::Filters::new(passing, agg.other.is_some(), nested()?))
         }
-        Kind::Metric(agg) if agg.metric == Metric::ValueCount => {
-            Box::new(values::ValueCount::new(agg, field(&agg.field)?, run))
+        Kind::More(more) => At { planned, segment, rows }.collector(&**more)?,
+        _ => return metric_collector(planned, segment),
+    })
+}
+
+fn metric_collector<'a>(
+    planned: &'a Planned,
+    segment: Segment<'a>,
+) -> Result<Box<dyn Collector + 'a>, LeafError> {
+    let run = segment.run();
+    let field = |path: &str| FieldValues::open(segment, path);
+    let numbers = |from: numbers::From<'a>| BlockNumbers::open(segment, from);
+    Ok(match &planned.kind {
+        Kind::Metric(agg) if agg.metric == Metric::ValueCount && agg.script.is_none() => {
+            Box::new(values::ValueCount::new(field(&agg.field)?, agg.missing, run))
         }
-        Kind::Metric(agg) => Box::new(values::Metrics::new(agg, field(&agg.field)?, run)),
-        Kind::Percentiles(agg) => Box::new(values::Percentiles::new(field(&agg.field)?, run)),
+        Kind::Metric(MetricAgg { field, missing, script, .. }) => {
+            let from = numbers::From { field, missing: *missing, script: script.as_ref() };
+            Box::new(values::Metrics::new(numbers(from)?, run))
+        }
+        Kind::Percentiles(PercentilesAgg { field, missing, script, .. }) => {
+            let from = numbers::From { field, missing: *missing, script: script.as_ref() };
+            Box::new(values::Percentiles::new(numbers(from)?, run))
+        }
         Kind::Cardinality(agg) => {
             let field = field(&agg.field)?;
-            match field.dict().cloned() {
+            match field.dict().filter(|_| agg.missing.is_none()).cloned() {
                 Some(dict) => Box::new(values::OrdCardinality::new(dict, run)),
-                None => Box::new(values::Cardinality::new(field, run)),
+                None => Box::new(values::Cardinality::new(field, agg.missing.as_ref(), run)),
             }
         }
-        Kind::More(more) => At { planned, segment, rows }.collector(&**more)?,
+        Kind::WeightedAvg(agg) => {
+            let (value, weight) = (numbers((&agg.value).into())?, numbers((&agg.weight).into())?);
+            Box::new(weighted::WeightedAvg::new(value, weight, run))
+        }
+        Kind::TopMetrics(agg) => Box::new(leading::TopMetrics::open(segment, agg)?),
+        Kind::StringStats(agg) => {
+            let missing = agg.missing.as_deref();
+            Box::new(letters::StringStats::new(field(&agg.field)?, missing, run))
+        }
+        Kind::Rate(plan) => match &plan.agg.numbers {
+            Some(from) if plan.agg.counts_values && from.script.is_none() => {
+                Box::new(values::ValueCount::new(field(&from.field)?, from.missing, run))
+            }
+            Some(from) => Box::new(values::Metrics::new(numbers(from.into())?, run)),
+            None => Box::new(rate::Records::new(run)),
+        },
+        // Those with buckets were made above.
+        _ => Box::new(rate::Records::new(run)),
     })
 }

@@ -7,9 +7,12 @@ use hashbrown::HashMap;
 
 use super::cardinality::Distinct;
 use super::key::Key;
+use super::leading::Leaders;
+use super::letters::Letters;
 use super::percentiles::Sketch;
 use super::stats::Stats;
 use super::top_hits::Hits;
+use super::weighted::Weighted;
 
 /// What one aggregation knows.
 #[derive(Clone, Debug)]
@@ -24,6 +27,12 @@ pub enum Partial {
     Percentiles(Sketch),
     /// The distinct values of a field.
     Distinct(Distinct),
+    /// Values with weights.
+    Weighted(Weighted),
+    /// The records that come first.
+    Leaders(Leaders),
+    /// Lengths and letters of texts.
+    Letters(Letters),
     /// A number that was made of others; there is nothing to merge any more.
     Number(u64),
     /// The first hits.
@@ -74,6 +83,9 @@ impl Partial {
             (Partial::Percentiles(a), Partial::Percentiles(b)) => a.merge(b),
             (Partial::Distinct(a), Partial::Distinct(b)) => a.merge(b),
             (Partial::Hits(a), Partial::Hits(b)) => a.merge(*b),
+            (Partial::Weighted(a), Partial::Weighted(b)) => a.merge(&b),
+            (Partial::Leaders(a), Partial::Leaders(b)) => a.merge(b),
+            (Partial::Letters(a), Partial::Letters(b)) => a.merge(b),
             // Both sides were made from one plan.
             _ => {}
         }
@@ -91,6 +103,9 @@ impl Partial {
             Partial::Stats(_) => size_of::<Stats>(),
             Partial::Percentiles(sketch) => sketch.memory_bytes(),
             Partial::Distinct(distinct) => distinct.memory_bytes(),
+            Partial::Weighted(_) => size_of::<Weighted>(),
+            Partial::Leaders(leaders) => leaders.memory_bytes(),
+            Partial::Letters(letters) => letters.memory_bytes(),
             Partial::Number(_) => size_of::<u64>(),
             Partial::Hits(hits) => hits.memory_bytes(),
         }

@@ -106,6 +106,75 @@ impl Sketch {
     }
 }
 
+impl Sketch {
+    /// The percent of values that lie below `v`, half of those that are the same included; after
+    /// [`Sketch::finish`].
+    pub fn rank(&self, v: f64) -> Option<f64> {
+        match self {
+            Sketch::Exact(values) if values.is_empty() => None,
+            Sketch::Exact(values) => Some(100.0 * rank_of(values, v)),
+            Sketch::Bins(bins) => Some(100.0 * bins.rank(v)),
+        }
+    }
+
+    /// The median of the distances from the median; after [`Sketch::finish`].
+    pub fn deviation(&self) -> Option<f64> {
+        let median = self.percentile(50.0)?;
+        let mut around = Sketch::default();
+        match self {
+            Sketch::Exact(values) => {
+                around = Sketch::Exact(values.iter().map(|v| (v - median).abs()).collect());
+            }
+            Sketch::Bins(bins) => {
+                let distances = around.bins();
+                bins.each(|value, count| {
+                    distances.add((value - median).abs(), count);
+                });
+                // Middles of bins are no whole numbers.
+                distances.whole &= bins.whole;
+            }
+        }
+        around.finish();
+        around.percentile(50.0)
+    }
+
+    /// The least and the largest value that lie between these, the ends included; after
+    /// [`Sketch::finish`].
+    pub fn within(&self, from: f64, to: f64) -> Option<(f64, f64)> {
+        let mut found: Option<(f64, f64)> = None;
+        let mut take = |value: f64| {
+            if from <= value && value <= to {
+                found = Some(found.map_or((value, value), |(low, _)| (low, value)));
+            }
+        };
+        match self {
+            Sketch::Exact(values) => values.iter().for_each(|value| take(*value)),
+            Sketch::Bins(bins) => bins.each(|value, _| take(value)),
+        }
+        found
+    }
+}
+
+/// The share of sorted values below `v`, as Elasticsearch counts it: half of the first, half of
+/// those that are the same, and between two values a part.
+fn rank_of(values: &[f64], v: f64) -> f64 {
+    let n = values.len() as f64;
+    if v < values[0] {
+        return 0.0;
+    }
+    let (mut below, mut same) = (0.5, 0.0);
+    for pair in values.windows(2) {
+        if pair[1] > v {
+            return match same > 0.0 {
+                true => (below + 0.5 * same) / n,
+                false => (below + (v - pair[0]) / (pair[1] - pair[0])) / n,
+            };
+        }
+        if pair[1] < v { below += 1.0 } else { same += 1.0 }
+    }
+    (n - 0.5 * same) / n
+}
+
 /// How many values lie in each bin.
 #[derive(Clone, Debug)]
 pub struct Bins {
@@ -181,6 +250,39 @@ impl Bins {
         }
     }
 
+    /// Calls `visit` with a value of each bin, rising, and how many are in it.
+    fn each(&self, mut visit: impl FnMut(f64, u64)) {
+        for (number, place) in self.places.iter().enumerate().filter(|(_, place)| **place > 0) {
+            for (bin, count) in self.blocks[usize::from(*place) - 1].iter().enumerate() {
+                if *count > 0 {
+                    let bin = (number * BLOCK_BINS + bin) as u64;
+                    let (low, high) = (edge(bin), edge(bin + 1));
+                    let value = match self.whole && high - low <= 1.0 {
+                        true => low.ceil(),
+                        false => low + (high - low) / 2.0,
+                    };
+                    visit(value.clamp(self.min, self.max), *count);
+                }
+            }
+        }
+    }
+
+    /// The share of values below `v`.
+    fn rank(&self, v: f64) -> f64 {
+        let own = bin_of(v + 0.0);
+        let (mut below, mut same) = (0u64, 0u64);
+        for (number, place) in self.places.iter().enumerate().filter(|(_, place)| **place > 0) {
+            for (bin, count) in self.blocks[usize::from(*place) - 1].iter().enumerate() {
+                match ((number * BLOCK_BINS + bin) as u64).cmp(&own) {
+                    std::cmp::Ordering::Less => below += count,
+                    std::cmp::Ordering::Equal => same += count,
+                    std::cmp::Ordering::Greater => {}
+                }
+            }
+        }
+        (below as f64 + same as f64 / 2.0) / self.count as f64
+    }
+
     fn quantile(&self, share: f64) -> Option<f64> {
         let at = share * self.count.checked_sub(1)? as f64;
         let mut before = 0u64;
@@ -227,6 +329,31 @@ mod tests {
             assert!((five.percentile(percent).unwrap() - want).abs() < 1e-9, "{percent}");
         }
         assert_eq!(sketch(std::iter::empty()).percentile(50.0), None);
+    }
+
+    #[test]
+    fn ranks_distances_and_whiskers() {
+        let four = sketch([1.0, 2.0, 2.0, 4.0].into_iter());
+        for (v, want) in [
+            (0.0, 0.0),
+            (1.0, 12.5),
+            (1.5, 25.0),
+            (2.0, 37.5),
+            (3.0, 75.0),
+            (4.0, 87.5),
+            (5.0, 100.0),
+        ] {
+            assert_eq!(four.rank(v), Some(want), "{v}");
+        }
+        assert_eq!(sketch([3.0, 1.0, 5.0, 9.0, 2.0].into_iter()).deviation(), Some(2.0));
+        assert_eq!(four.within(1.5, 3.0), Some((2.0, 2.0)));
+        let none = sketch(std::iter::empty());
+        assert_eq!((none.rank(1.0), none.deviation(), none.within(0.0, 1.0)), (None, None, None));
+        let n = 100_000;
+        let many = sketch((0..n).map(|i| f64::from(i % 1000)));
+        assert!((many.rank(250.0).unwrap() - 25.0).abs() < 0.2);
+        assert!((many.deviation().unwrap() - 250.0).abs() <= 2.0);
+        assert_eq!(many.within(100.0, 300.0), Some((100.0, 300.0)));
     }
 
     #[test]

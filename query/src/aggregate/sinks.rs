@@ -31,8 +31,10 @@ impl<'a> Sink<'a> {
     /// Whether an aggregation is one of those.
     pub(super) fn takes(planned: &Planned) -> bool {
         match &planned.kind {
-            Kind::Metric(agg) => agg.metric != Metric::ValueCount && agg.missing.is_none(),
-            Kind::Percentiles(_) => true,
+            Kind::Metric(agg) => {
+                agg.metric != Metric::ValueCount && agg.missing.is_none() && agg.script.is_none()
+            }
+            Kind::Percentiles(agg) => agg.missing.is_none() && agg.script.is_none(),
             _ => false,
         }
     }
@@ -51,7 +53,7 @@ impl<'a> Sink<'a> {
                 eval.run.charge(buckets * size_of::<Stats>())?;
                 (&agg.field, Lists::Stats(vec![Stats::default(); buckets]))
             }
-            Kind::Percentiles(agg) => {
+            Kind::Percentiles(agg) if Self::takes(planned) => {
                 eval.run.charge(buckets * size_of::<Sketch>())?;
                 (&agg.field, Lists::Sketches(vec![Sketch::default(); buckets]))
             }

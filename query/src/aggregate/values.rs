@@ -1,41 +1,25 @@
-//! What number do a field's values make? Metrics, percentiles and cardinality.
+//! What number do a field's values make? Metrics, distributions and cardinality.
 
 use hashbrown::HashSet;
 use index::read::{Column, Values};
+use serde_json::Value as Json;
 
 use super::cardinality::{Distinct, hash_text};
 use super::collect::{Block, BlockValues, Collector, distinct, each_pair};
+use super::key::Key;
+use super::keyed::RawKey;
+use super::numbers::BlockNumbers;
 use super::partial::Partial;
 use super::percentiles::Sketch;
 use super::source::{Dict, FieldValues};
 use super::stats::Stats;
 use crate::leaf::{LeafError, Run};
-use crate::request::{Metric, MetricAgg};
 
 /// The most bits of a table of ordinals.
 const TABLE_BITS_MAX: usize = 1 << 26;
 
-/// The numbers of a field for blocks of rows, with their buffers.
-struct BlockNumbers<'a> {
-    field: FieldValues<'a>,
-    rows: Vec<u32>,
-    numbers: Values<f64>,
-}
-
-impl<'a> BlockNumbers<'a> {
-    fn new(field: FieldValues<'a>) -> Self {
-        Self { field, rows: Vec::new(), numbers: Values::default() }
-    }
-
-    fn load(&mut self, block: &Block) -> Result<&Values<f64>, LeafError> {
-        distinct(&block.rows, &mut self.rows);
-        self.field.load_numbers(&self.rows, &mut self.numbers)?;
-        Ok(&self.numbers)
-    }
-}
-
 /// Makes room for a bucket above.
-fn at<'v, T: Default + Clone>(
+pub(super) fn at<'v, T: Default + Clone>(
     list: &'v mut Vec<T>,
     parent: u32,
     run: &Run,
@@ -52,27 +36,22 @@ fn at<'v, T: Default + Clone>(
 pub struct Metrics<'a> {
     values: BlockNumbers<'a>,
     stats: Vec<Stats>,
-    missing: Option<f64>,
     run: &'a Run,
 }
 
 impl<'a> Metrics<'a> {
     /// Over one segment.
-    pub fn new(agg: &MetricAgg, field: FieldValues<'a>, run: &'a Run) -> Self {
-        let values = BlockNumbers::new(field);
-        Self { values, stats: Vec::new(), missing: agg.missing, run }
+    pub fn new(values: BlockNumbers<'a>, run: &'a Run) -> Self {
+        Self { values, stats: Vec::new(), run }
     }
 }
 
 impl Collector for Metrics<'_> {
     fn collect(&mut self, block: &Block) -> Result<(), LeafError> {
-        let (stats, missing, run) = (&mut self.stats, self.missing, self.run);
+        let (stats, run) = (&mut self.stats, self.run);
         each_pair(block, self.values.load(block)?, |_, parent, numbers| {
             let stats = at(stats, parent, run)?;
             numbers.iter().for_each(|number| stats.add(*number));
-            if let (true, Some(missing)) = (numbers.is_empty(), missing) {
-                stats.add(missing);
-            }
             Ok(())
         })
     }
@@ -93,10 +72,9 @@ pub struct ValueCount<'a> {
 
 impl<'a> ValueCount<'a> {
     /// Over one segment.
-    pub fn new(agg: &MetricAgg, field: FieldValues<'a>, run: &'a Run) -> Self {
-        debug_assert!(agg.metric == Metric::ValueCount);
+    pub fn new(field: FieldValues<'a>, missing: Option<f64>, run: &'a Run) -> Self {
         let values = BlockValues::new(field);
-        Self { values, stats: Vec::new(), missing: agg.missing, run }
+        Self { values, stats: Vec::new(), missing, run }
     }
 }
 
@@ -119,7 +97,7 @@ impl Collector for ValueCount<'_> {
     }
 }
 
-/// `percentiles`.
+/// `percentiles` and what else needs a distribution.
 pub struct Percentiles<'a> {
     values: BlockNumbers<'a>,
     sketches: Vec<Sketch>,
@@ -128,8 +106,8 @@ pub struct Percentiles<'a> {
 
 impl<'a> Percentiles<'a> {
     /// Over one segment.
-    pub fn new(field: FieldValues<'a>, run: &'a Run) -> Self {
-        Self { values: BlockNumbers::new(field), sketches: Vec::new(), run }
+    pub fn new(values: BlockNumbers<'a>, run: &'a Run) -> Self {
+        Self { values, sketches: Vec::new(), run }
     }
 }
 
@@ -158,14 +136,25 @@ pub struct Cardinality<'a> {
     hashes: Vec<(u32, u64)>,
     values: Values<u64>,
     distinct: Vec<Distinct>,
+    /// The hash of what stands for no value.
+    missing: Option<u64>,
     run: &'a Run,
 }
 
 impl<'a> Cardinality<'a> {
     /// Over one segment.
-    pub fn new(field: FieldValues<'a>, run: &'a Run) -> Self {
+    pub fn new(field: FieldValues<'a>, missing: Option<&Json>, run: &'a Run) -> Self {
         let (rows, hashes, values) = (Vec::new(), Vec::new(), Values::default());
-        Self { field, rows, hashes, values, distinct: Vec::new(), run }
+        let missing = missing.map(|value| match Key::of_json(value) {
+            Key::Bool(v) => RawKey::Bool(v).hash(),
+            Key::Int(v) => RawKey::Int(v).hash(),
+            Key::Float(bits) => RawKey::Float(bits).hash(),
+            Key::Time(ns) => RawKey::Time(ns).hash(),
+            Key::Str(text) => Some(hash_text(text.as_bytes())),
+            Key::Null | Key::Tuple(_) => None,
+        });
+        let missing = missing.flatten();
+        Self { field, rows, hashes, values, distinct: Vec::new(), missing, run }
     }
 }
 
@@ -177,11 +166,14 @@ impl Collector for Cardinality<'_> {
         self.values.values.clear();
         self.values.rows.extend(self.hashes.iter().map(|h| h.0));
         self.values.values.extend(self.hashes.iter().map(|h| h.1));
-        let (sets, run) = (&mut self.distinct, self.run);
+        let (sets, run, missing) = (&mut self.distinct, self.run, self.missing);
         let mut grown = 0;
         each_pair(block, &self.values, |_, parent, hashes| {
             let set = at(sets, parent, run)?;
             hashes.iter().for_each(|hash| grown += set.add(*hash));
+            if let (true, Some(missing)) = (hashes.is_empty(), missing) {
+                grown += set.add(missing);
+            }
             Ok(())
         })?;
         self.run.charge(grown)

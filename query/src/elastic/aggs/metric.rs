@@ -13,6 +13,8 @@ use crate::request::{
 };
 use crate::script::{Context, Script};
 
+/// So many percents, values and fields of one aggregation at most.
+const NUMBERS_MAX: usize = 1_000;
 /// As many records as Elasticsearch's `index.top_metrics_max_size` has by default.
 const TOP_METRICS_MAX: u64 = 10;
 
@@ -112,10 +114,17 @@ pub(super) fn percents(o: &Options<'_>) -> Result<Vec<f64>, QueryError> {
 fn numbers(o: &Options<'_>, key: &str, json: &Json) -> Result<Vec<f64>, QueryError> {
     let read = |value| float(value).ok_or_else(|| o.bad(key, value, "numbers"));
     let numbers = list(json).iter().map(read).collect::<Result<Vec<f64>, _>>()?;
+    if numbers.len() > NUMBERS_MAX {
+        return Err(too_many(o, key));
+    }
     if numbers.is_empty() {
         return Err(QueryError::illegal(format!("[{key}] must not be empty: [{}]", o.name)));
     }
     Ok(numbers)
+}
+
+fn too_many(o: &Options<'_>, key: &str) -> QueryError {
+    QueryError::illegal(format!("[{key}] of [{}] has more than {NUMBERS_MAX} elements", o.name))
 }
 
 /// How a sketch is to be made: ours is at least as exact as what can be asked for.
@@ -250,6 +259,9 @@ fn top_metrics(o: &Options<'_>) -> Result<TopMetricsAgg, QueryError> {
     }
     if metrics.is_empty() {
         return Err(none("metrics"));
+    }
+    if metrics.len() > NUMBERS_MAX {
+        return Err(too_many(o, "metrics"));
     }
     let size = o.count("size", 1)?.unwrap_or(1);
     if size > TOP_METRICS_MAX {

@@ -18,6 +18,7 @@ use crate::error::ErrorKind;
 use crate::leaf::LiveView;
 use crate::plan::{IndexPatterns, Node};
 use crate::request::*;
+use crate::script::{Context, Script};
 
 fn at(kind: AggKind, aggs: Vec<(String, Agg)>) -> Agg {
     Agg { kind, aggs, meta: None }
@@ -41,6 +42,66 @@ fn field() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
+fn script(source: &str) -> Option<Script> {
+    Some(Script::read(&json!(source), Context::Record, &[]).unwrap())
+}
+
+/// The scripts of metrics: of each value, and of each record.
+const OF_VALUE: &str = "_value * 2 + 1";
+const OF_RECORD: &str = "doc['latency'].size() == 0 ? null : doc['latency'].value * 2";
+
+fn scripted() -> impl Strategy<Value = AggKind> {
+    let metrics = prop::sample::select(vec![Metric::Sum, Metric::Max, Metric::Stats]);
+    (metrics, prop::option::of(field()), prop::option::of(Just(7.0))).prop_map(
+        |(metric, field, missing)| {
+            let source = if field.is_some() { OF_VALUE } else { OF_RECORD };
+            let script = script(source);
+            let of = MetricAgg::new(metric, field.unwrap_or_default());
+            AggKind::Metric(MetricAgg { missing, script, ..of })
+        },
+    )
+}
+
+fn rarer() -> impl Strategy<Value = AggKind> {
+    let weights = prop::sample::select(vec!["latency", "ok", "absent"]);
+    let missing = || prop::option::of(Just(3.0));
+    let shapes = prop::sample::select(vec![Shape::Ranks, Shape::Deviation, Shape::Boxplot]);
+    let by = prop::sample::select(vec!["@timestamp", "latency", "status", "mixed"]);
+    prop_oneof![
+        scripted(),
+        (field(), weights, missing(), missing()).prop_map(|(field, weight, a, b)| {
+            let of =
+                |field: &str, missing| Numbers { field: field.to_owned(), missing, script: None };
+            let (value, weight) = (of(&field, a), of(weight, b));
+            AggKind::WeightedAvg(WeightedAvgAgg { value, weight, format: None })
+        }),
+        (field(), shapes, missing()).prop_map(|(field, shape, missing)| {
+            let of = PercentilesAgg::new(field, vec![-5.0, 0.0, 200.0, 203.5, 1e13]);
+            AggKind::Percentiles(PercentilesAgg { shape, missing, ..of })
+        }),
+        (field(), prop::sample::select(vec![json!("zzz"), json!(5), json!(true)])).prop_map(
+            |(field, missing)| AggKind::Cardinality(CardinalityAgg {
+                field,
+                missing: Some(missing)
+            })
+        ),
+        (field(), prop::option::of(Just("none".to_owned())), any::<bool>()).prop_map(
+            |(field, missing, distribution)| {
+                AggKind::StringStats(StringStatsAgg { field, missing, distribution, format: None })
+            }
+        ),
+        (prop::collection::vec(field(), 1..3), 1usize..4, by, any::<bool>()).prop_map(
+            |(metrics, size, by, descending)| {
+                let by = match by {
+                    "@timestamp" => SortBy::Time,
+                    path => SortBy::Field(path.to_owned()),
+                };
+                AggKind::TopMetrics(TopMetricsAgg { metrics, size, by, descending, format: None })
+            }
+        ),
+    ]
+}
+
 fn metric() -> impl Strategy<Value = Agg> {
     let metrics = prop::sample::select(vec![
         Metric::Min,
@@ -51,6 +112,7 @@ fn metric() -> impl Strategy<Value = Agg> {
         Metric::ValueCount,
     ]);
     prop_oneof![
+        rarer().prop_map(|kind| at(kind, Vec::new())),
         (metrics, field(), prop::option::of(Just(7.0))).prop_map(|(metric, field, missing)| {
             at(AggKind::Metric(MetricAgg { missing, ..MetricAgg::new(metric, field) }), Vec::new())
         }),
@@ -253,7 +315,13 @@ fn naive(agg: &Agg, docs: &[&Doc]) -> Json {
             all.dedup();
             json!({"value": all.len()})
         }
-        AggKind::Percentiles(p) => naive_percentiles(p, docs),
+        AggKind::Percentiles(p) => match p.shape {
+            Shape::Percentiles => naive_percentiles(p, docs),
+            _ => naive_distribution(p, docs),
+        },
+        AggKind::WeightedAvg(w) => naive_weighted(w, docs),
+        AggKind::StringStats(strings) => naive_strings(strings, docs),
+        AggKind::TopMetrics(top) => naive_top(top, docs),
         kind => panic!("{kind:?} is tested in a module of its own"),
     }
 }
@@ -345,7 +413,13 @@ fn naive_metric(metric: &MetricAgg, docs: &[&Doc]) -> Json {
     let mut values = Vec::new();
     let mut count = 0;
     for doc in docs {
-        let mut found = numbers(doc, &metric.field);
+        let mut found = match (metric.field.as_str(), &metric.script) {
+            (field, Some(_)) if !field.is_empty() => {
+                numbers(doc, field).into_iter().map(|v| v * 2.0 + 1.0).collect()
+            }
+            (_, Some(_)) => numbers(doc, "latency").into_iter().map(|v| v * 2.0).collect(),
+            (field, None) => numbers(doc, field),
+        };
         let counted = match metric.metric {
             Metric::ValueCount => doc.of(&metric.field).len(),
             _ => found.len(),
@@ -408,6 +482,177 @@ fn naive_percentiles(p: &PercentilesAgg, docs: &[&Doc]) -> Json {
         list.push(entry);
     }
     if p.keyed { json!({"values": object}) } else { json!({"values": list}) }
+}
+
+fn quantile(values: &[f64], share: f64) -> f64 {
+    let at = share * (values.len() - 1) as f64;
+    let (low, high) = (values[at.floor() as usize], values[at.ceil() as usize]);
+    low + (high - low) * at.fract()
+}
+
+/// The share of values below, as Elasticsearch's sorted digest has it.
+fn naive_rank(values: &[f64], v: f64) -> f64 {
+    let n = values.len() as f64;
+    let below = values.iter().filter(|x| **x < v).count();
+    let same = values.iter().filter(|x| **x == v).count() as f64;
+    let rank = match below {
+        0 if v < values[0] => 0.0,
+        0 if same == n => n - 0.5 * (same - 1.0),
+        0 => 0.5 * same,
+        below if below as f64 == n => n,
+        below if below as f64 + same == n => n - 0.5 * same,
+        below if same > 0.0 => below as f64 - 0.5 + 0.5 * same,
+        below => {
+            let (low, high) = (values[below - 1], values[below]);
+            below as f64 - 0.5 + (v - low) / (high - low)
+        }
+    };
+    rank / n
+}
+
+fn naive_distribution(p: &PercentilesAgg, docs: &[&Doc]) -> Json {
+    let mut values = Vec::new();
+    for doc in docs {
+        let found = numbers(doc, &p.field);
+        values.extend(if found.is_empty() { p.missing } else { None });
+        values.extend(found);
+    }
+    values.sort_by(f64::total_cmp);
+    let some = (!values.is_empty()).then_some(&values);
+    let time = p.field == "@timestamp";
+    match p.shape {
+        Shape::Ranks => {
+            let mut object = Map::new();
+            for v in &p.percents {
+                let rank = some.map(|values| 100.0 * naive_rank(values, *v));
+                object.insert(json!(v).to_string(), json!(rank));
+            }
+            json!({ "values": object })
+        }
+        Shape::Deviation => {
+            let deviation = some.map(|values| {
+                let median = quantile(values, 0.5);
+                let mut around: Vec<f64> = values.iter().map(|v| (v - median).abs()).collect();
+                around.sort_by(f64::total_cmp);
+                quantile(&around, 0.5)
+            });
+            json!({ "value": deviation })
+        }
+        _ => {
+            let Some(values) = some else {
+                return json!({"min": "Infinity", "max": "-Infinity", "q1": "NaN", "q2": "NaN",
+                    "q3": "NaN", "lower": "NaN", "upper": "NaN"});
+            };
+            let at = |share| quantile(values, share);
+            let (q1, q3) = (at(0.25), at(0.75));
+            let reach = 1.5 * (q3 - q1);
+            let inside: Vec<f64> =
+                values.iter().copied().filter(|v| q1 - reach <= *v && *v <= q3 + reach).collect();
+            let (lower, upper) = (inside[0], inside[inside.len() - 1]);
+            let mut out = json!({"min": at(0.0), "max": at(1.0), "q1": q1, "q2": at(0.5),
+                "q3": q3, "lower": lower, "upper": upper});
+            if time {
+                for (name, v) in out.as_object().unwrap().clone() {
+                    let text = Timestamp((v.as_f64().unwrap() * 1e6) as i64).rfc3339_millis();
+                    out[format!("{name}_as_string")] = json!(text);
+                }
+            }
+            out
+        }
+    }
+}
+
+fn naive_weighted(w: &WeightedAvgAgg, docs: &[&Doc]) -> Json {
+    let (mut values, mut weights, mut any) = (0.0, 0.0, false);
+    for doc in docs {
+        let of = |n: &Numbers| {
+            let found = numbers(doc, &n.field);
+            if found.is_empty() { n.missing.into_iter().collect() } else { found }
+        };
+        for weight in of(&w.weight) {
+            for value in of(&w.value) {
+                values += value * weight;
+                weights += weight;
+                any = true;
+            }
+        }
+    }
+    let mean = (any && weights != 0.0).then(|| values / weights);
+    match mean.filter(|_| w.value.field == "@timestamp") {
+        Some(ms) => {
+            json!({"value": ms, "value_as_string": Timestamp((ms * 1e6) as i64).rfc3339_millis()})
+        }
+        None => json!({ "value": mean }),
+    }
+}
+
+fn naive_strings(strings: &StringStatsAgg, docs: &[&Doc]) -> Json {
+    let mut texts: Vec<Vec<u16>> = Vec::new();
+    for doc in docs {
+        let values = doc.of(&strings.field);
+        let missing = strings.missing.iter().filter(|_| values.is_empty());
+        texts.extend(missing.map(|text| text.encode_utf16().collect()));
+        texts.extend(values.iter().filter_map(Json::as_str).map(|t| t.encode_utf16().collect()));
+    }
+    let letters: Vec<u16> = texts.concat();
+    let mut counts: BTreeMap<u16, u64> = BTreeMap::new();
+    letters.iter().for_each(|letter| *counts.entry(*letter).or_default() += 1);
+    let share = |n: &u64| *n as f64 / letters.len() as f64;
+    let entropy: f64 = counts.values().map(|n| -share(n) * share(n).log2()).sum();
+    let mean = (!texts.is_empty()).then(|| letters.len() as f64 / texts.len() as f64);
+    let mut out = json!({
+        "count": texts.len(),
+        "min_length": texts.iter().map(Vec::len).min(),
+        "max_length": texts.iter().map(Vec::len).max(),
+        "avg_length": mean,
+        "entropy": entropy,
+    });
+    if strings.distribution {
+        let name = |letter: &u16| String::from_utf16_lossy(&[*letter]);
+        // Halves of a pair have one name; the last in the order of the answer counts.
+        let mut order: Vec<_> = counts.iter().collect();
+        order.sort_by_key(|(letter, n)| (std::cmp::Reverse(**n), **letter));
+        let all = order.into_iter().map(|(letter, n)| (name(letter), json!(share(n))));
+        out["distribution"] = Json::Object(all.collect());
+    }
+    out
+}
+
+fn naive_top(top: &TopMetricsAgg, docs: &[&Doc]) -> Json {
+    let place = |doc: &Doc| match &top.by {
+        SortBy::Field(path) => {
+            let found = numbers(doc, path).into_iter();
+            found.reduce(if top.descending { f64::max } else { f64::min })
+        }
+        _ => Some(Timestamp(doc.time).millis() as f64),
+    };
+    let mut placed: Vec<(f64, &Doc)> = docs.iter().filter_map(|d| Some((place(d)?, *d))).collect();
+    placed.sort_by(|(a, x), (b, y)| {
+        let order = if top.descending { b.total_cmp(a) } else { a.total_cmp(b) };
+        order.then((y.time, y.seq).cmp(&(x.time, x.seq)))
+    });
+    let shown = |doc: &Doc, field: &str| {
+        let values = doc.of(field);
+        let found = numbers(doc, field);
+        match values.as_slice() {
+            [ms] if field == "@timestamp" => {
+                json!(Timestamp(ms.as_i64().unwrap() * NS_PER_MS).rfc3339_millis())
+            }
+            [one] => one.clone(),
+            _ if found.is_empty() => json!(values.iter().filter_map(Json::as_str).min()),
+            _ => json!(found.iter().sum::<f64>() / found.len() as f64),
+        }
+    };
+    let entries = placed.iter().take(top.size).map(|(place, doc)| {
+        let sort = match &top.by {
+            SortBy::Time => json!(Timestamp((place * 1e6) as i64).rfc3339_millis()),
+            _ => json!(place),
+        };
+        let metrics: Map<String, Json> =
+            top.metrics.iter().map(|field| (field.clone(), shown(doc, field))).collect();
+        json!({"sort": [sort], "metrics": metrics})
+    });
+    json!({ "top": entries.collect::<Vec<_>>() })
 }
 
 /// Equal but for the last digits of doubles and the order of an object's names.

@@ -8,6 +8,7 @@ mod limits;
 mod more_buckets;
 mod naive;
 mod pages;
+mod pipelines;
 mod samples;
 
 use std::sync::atomic::AtomicBool;
