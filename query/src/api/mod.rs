@@ -13,6 +13,7 @@ mod contexts;
 mod count;
 pub mod delete;
 mod error;
+mod explain;
 mod fields;
 mod filter;
 mod hits;
@@ -141,6 +142,7 @@ pub fn router(api: Api) -> Router {
         .route("/_tasks", endpoint(get, "tasks", delete::tasks))
         .route("/_tasks/{task}", endpoint(get, "tasks", delete::task))
         .route("/_tasks/{task}/_cancel", endpoint(post, "tasks", delete::cancel))
+        .route("/{index}/_explain/{id}", endpoint(both, "explain", explain::explain))
         .route("/api/v1/search", endpoint(get, "export", native::search))
         .route("/api/v1/histogram", endpoint(get, "histogram", native::histogram))
         .route("/api/v1/tail", endpoint(get, "tail", native::tail));
