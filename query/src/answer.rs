@@ -6,6 +6,7 @@ use model::id::{IndexName, RecordSeq};
 use model::time::Timestamp;
 use serde_json::{Map, Value as Json};
 
+use crate::score::Annotated;
 use crate::search::order::Position;
 use crate::tree::Object;
 
@@ -20,6 +21,8 @@ pub struct SearchAnswer {
     pub total: Option<Total>,
     /// The page of hits, in order.
     pub hits: Vec<Hit>,
+    /// The best score, when scores are the order.
+    pub max_score: Option<f32>,
     /// Answers of the aggregations by name, if there are any.
     pub aggregations: Option<Object>,
     /// What was read, and what could not be.
@@ -84,6 +87,8 @@ pub struct Hit {
     pub fields: Option<Map<String, Json>>,
     /// The marked pieces of its fields.
     pub highlight: Option<Box<Map<String, Json>>>,
+    /// Its score, and what it matches.
+    pub said: Box<Annotated>,
 }
 
 /// Splits and live batches that were read.

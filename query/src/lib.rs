@@ -16,6 +16,7 @@ pub mod leaf;
 pub mod merge;
 pub mod plan;
 pub mod request;
+pub mod score;
 pub mod script;
 pub mod search;
 pub mod settings;

@@ -28,7 +28,7 @@ pub struct SearchRequest {
     pub query: Query,
     /// Clip to this time, besides what the query says.
     pub time: TimeRange,
-    /// In what order; empty means newest first.
+    /// In what order; empty means the best score first, and of the same score the newest.
     pub sort: Vec<SortKey>,
     /// How many hits to pass over.
     pub from: usize,
@@ -60,6 +60,21 @@ pub struct SearchRequest {
     pub slice: Option<Slice>,
     /// Tell how long each segment took.
     pub profile: bool,
+    /// What scores are wanted for, besides the order.
+    pub ranking: Ranking,
+}
+
+/// What a search wants of scores. In an order that names no `_score` hits have none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ranking {
+    /// Hits have scores although they are in another order.
+    pub track: bool,
+    /// Hits tell why they have their scores.
+    pub explain: bool,
+    /// Records with a lower score do not match.
+    pub min_score: Option<f32>,
+    /// Hits tell the scores of the named queries that they match.
+    pub named: bool,
 }
 
 /// A part of the records: each is in one of `max` parts, whatever holds it.
@@ -94,6 +109,7 @@ impl Default for SearchRequest {
             terminate_after: 0,
             slice: None,
             profile: false,
+            ranking: Ranking::default(),
         }
     }
 }
@@ -166,7 +182,7 @@ pub enum SortBy {
     Time,
     /// Order of acceptance (`_doc`, `_shard_doc`, `_seq_no`).
     Sequence,
-    /// All records are equal (`_score`: filters do not score).
+    /// How well they match (`_score`).
     Score,
     /// A field's values: numbers before text; the smallest value when ascending, else the largest.
     Field(String),

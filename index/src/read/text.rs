@@ -156,6 +156,36 @@ impl Column {
         Ok((sure, maybe))
     }
 
+    /// Calls `visit` with row and template of each value of the rows of the set, rising (kind
+    /// `Text`).
+    ///
+    /// # Errors
+    /// The split cannot be read.
+    pub fn for_each_template(
+        &self,
+        rows: &RowSet,
+        visit: &mut dyn FnMut(u32, u32),
+    ) -> Result<(), ReadError> {
+        for group in 0..self.core.groups() {
+            let run = self.core.rows_of(group);
+            if !rows.any_in(run.clone()) {
+                continue;
+            }
+            let texts = self.group_texts(group)?.texts;
+            let places = self.text_places(group)?;
+            for row in rows.iter_in(run.clone()) {
+                for value in places.of(row - run.start) {
+                    let template = match &texts {
+                        Group::Hex(..) => HEX_TEMPLATE,
+                        Group::Text(view) => view.ids().get(value),
+                    };
+                    visit(row, template);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The rows of `within` that have a slot with this folded token (a raw value: that hold the
     /// token). Exact. Groups whose filter does not know the token are not read, nor slots of
     /// templates other than those that `can` hold it, where that is known.

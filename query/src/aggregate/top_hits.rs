@@ -16,7 +16,7 @@ use crate::error::QueryError;
 use crate::leaf::{LeafError, Run};
 use crate::plan::Node;
 use crate::request::{SortBy, TopHitsAgg};
-use crate::search::order::{Candidate, Order, Place};
+use crate::search::order::{Candidate, Order, Place, Ranked};
 use crate::search::top::{Best, CANDIDATE_BYTES, SortReader};
 use crate::tree::{Object, Tree};
 
@@ -97,7 +97,7 @@ impl TopHits {
     /// A format is unknown.
     pub(super) fn new(agg: &TopHitsAgg) -> Result<Self, QueryError> {
         Ok(Self {
-            order: Arc::new(Order::new(&agg.request)?),
+            order: Arc::new(Order::new(&agg.request, Ranked::Same(1.0))?),
             wanted: agg.request.from.saturating_add(agg.request.size),
             agg: Arc::new(agg.clone()),
         })

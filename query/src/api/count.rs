@@ -12,22 +12,27 @@ use crate::ast::Query;
 use crate::clause::show::show;
 use crate::elastic::Reader;
 use crate::plan::Node;
-use crate::request::SearchRequest;
+use crate::request::{Ranking, SearchRequest};
 
 /// `GET|POST /_count`, `/{index}/_count`.
 pub(super) async fn count(api: Api, call: Call) -> Result<Response, ApiError> {
     let known = ["min_score", "terminate_after", "preference", "routing"];
     call.params.only(&call.path, &[&LOOKUP_PARAMS, &QUERY_PARAMS, &known])?;
-    if call.params.get("min_score").is_some() {
-        return Err(ApiError::illegal("[min_score] is not supported in this version"));
-    }
+    let min_score = call.params.get("min_score").map(|value| {
+        value.parse::<f32>().map_err(|_| {
+            ApiError::illegal(format!(
+                "Failed to parse float parameter [min_score] with value [{value}]"
+            ))
+        })
+    });
+    let ranking = Ranking { min_score: min_score.transpose()?, ..Ranking::default() };
     let mut reader = Reader::new(api.now(), &api.settings);
     let mut query = reader.count(&call.body)?;
     if let Some(q) = query_of(&mut reader, &call.params)? {
         query = q;
     }
     let mut request =
-        SearchRequest { indexes: call.indexes.clone(), query, ..SearchRequest::default() };
+        SearchRequest { indexes: call.indexes.clone(), query, ranking, ..SearchRequest::default() };
     if let Some(value) = call.params.get("terminate_after") {
         request.terminate_after = count_of("terminate_after", value)? as u64;
     }

@@ -14,6 +14,8 @@ use super::search::Found;
 use super::typed::typed;
 use crate::answer::{Hit, Relation, SearchAnswer, Shards};
 use crate::request::{SearchRequest, SourceFilter};
+use crate::score::Explanation;
+use crate::score::bm25::printed;
 use crate::tree::Object;
 
 /// What of an answer is shown, and how.
@@ -40,6 +42,8 @@ pub(super) struct Presentation<'a> {
     pub(super) profiled: Option<&'a SearchRequest>,
     /// A status inside of the body, for `_msearch`.
     pub(super) status: Option<u16>,
+    /// Named queries have their scores.
+    pub(super) named_scores: bool,
 }
 
 impl Default for Presentation<'_> {
@@ -57,6 +61,7 @@ impl Default for Presentation<'_> {
             typed: None,
             profiled: None,
             status: None,
+            named_scores: false,
         }
     }
 }
@@ -124,8 +129,24 @@ pub(super) struct Shown<'a> {
     highlight: Option<&'a Map<String, Json>>,
     #[serde(skip_serializing_if = "<[Json]>::is_empty")]
     sort: &'a [Json],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matched_queries: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    _explanation: Option<Json>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     inner_hits: BTreeMap<&'a str, Inner<'a>>,
+}
+
+/// The named queries that a hit matches, if there are any.
+fn matched(hit: &Hit, scores: bool) -> Option<Json> {
+    let named = &hit.said.matched;
+    if named.is_empty() {
+        return None;
+    }
+    Some(match scores {
+        true => named.iter().map(|(name, score)| (name.clone(), json!(printed(*score)))).collect(),
+        false => named.iter().map(|(name, _)| json!(name)).collect(),
+    })
 }
 
 fn damaged(hit: &Hit, error: &serde_json::Error) -> ApiError {
@@ -152,12 +173,14 @@ fn shown<'a>(hit: &'a Hit, as_: &Presentation<'_>) -> Result<Shown<'a>, ApiError
         _version: as_.version.then_some(1),
         _seq_no: as_.seq_no.then_some(hit.seq.0),
         _primary_term: as_.seq_no.then_some(1),
-        _score: Some(as_.scores.then_some(1.0)),
+        _score: Some(hit.said.score.filter(|_| as_.scores).map(printed)),
         _source: source(hit, &as_.source)?,
         fields: hit.fields.as_ref(),
         highlight: hit.highlight.as_deref(),
         sort: &hit.sort,
         inner_hits: BTreeMap::new(),
+        matched_queries: matched(hit, as_.named_scores),
+        _explanation: hit.said.explanation.as_ref().map(Explanation::json),
     })
 }
 
@@ -175,6 +198,8 @@ pub(super) fn line(hit: &Hit) -> String {
         highlight: None,
         sort: &[],
         inner_hits: BTreeMap::new(),
+        matched_queries: None,
+        _explanation: None,
     };
     let text = serde_json::to_string(&shown).unwrap_or_default();
     // A line break of the source's own layout; inside of strings there are only escaped ones.
@@ -242,7 +267,7 @@ fn hits<'a>(answer: &'a SearchAnswer, as_: &Presentation<'_>) -> Result<Hits<'a>
     });
     let total = total.or_else(|| as_.total_as_int.then(|| json!(-1)));
     let hits = answer.hits.iter().map(|hit| shown(hit, as_)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Hits { total, max_score: (as_.max_score && !hits.is_empty()).then_some(1.0), hits })
+    Ok(Hits { total, max_score: answer.max_score.filter(|_| as_.max_score).map(printed), hits })
 }
 
 /// The response to a search.

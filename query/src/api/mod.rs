@@ -16,6 +16,7 @@ mod count;
 pub mod delete;
 mod documents;
 mod error;
+mod explain;
 mod fields;
 pub(crate) mod filter;
 mod hits;
@@ -154,6 +155,7 @@ pub fn router(api: Api) -> Router {
         .route("/_tasks", endpoint(get, "tasks", delete::tasks))
         .route("/_tasks/{task}", endpoint(get, "tasks", delete::task))
         .route("/_tasks/{task}/_cancel", endpoint(post, "tasks", delete::cancel))
+        .route("/{index}/_explain/{id}", endpoint(both, "explain", explain::explain))
         .route("/api/v1/search", endpoint(get, "export", native::search))
         .route("/api/v1/histogram", endpoint(get, "histogram", native::histogram))
         .route("/api/v1/tail", endpoint(get, "tail", native::tail));

@@ -38,7 +38,7 @@ pub(super) const HARMLESS: [&str; 12] = [
     "min_compatible_shard_node",
     "force_synthetic_source",
 ];
-const SEARCH_PARAMS: [&str; 22] = [
+const SEARCH_PARAMS: [&str; 23] = [
     "size",
     "from",
     "sort",
@@ -57,6 +57,7 @@ const SEARCH_PARAMS: [&str; 22] = [
     "version",
     "seq_no_primary_term",
     "explain",
+    "include_named_queries_score",
     "scroll",
     "allow_partial_search_results",
     "stats",
@@ -197,6 +198,7 @@ fn presentation(search: &Search, how: How) -> Presentation<'_> {
         typed: search.agg_spec.as_ref().filter(|_| how.typed_keys),
         profiled: search.request.profile.then_some(&search.request),
         status: how.status,
+        named_scores: search.request.ranking.named,
     }
 }
 
@@ -334,9 +336,6 @@ pub(super) fn query_of_url(api: &Api, params: &Params) -> Result<crate::ast::Que
 
 /// What the URL asks for goes over what the body does.
 fn apply(reader: &mut Reader, search: &mut Search, params: &Params) -> Result<(), ApiError> {
-    if params.flag("explain")? == Some(true) {
-        return Err(ApiError::illegal("[explain] is not supported in this version"));
-    }
     if let Some(query) = query_of(reader, params)? {
         search.request.query = query;
     }
@@ -373,6 +372,11 @@ fn apply(reader: &mut Reader, search: &mut Search, params: &Params) -> Result<()
     search.version |= params.flag("version")?.unwrap_or(false);
     search.seq_no |= params.flag("seq_no_primary_term")?.unwrap_or(false);
     search.scores |= params.flag("track_scores")?.unwrap_or(false);
+    let ranking = &mut search.request.ranking;
+    ranking.track = search.scores;
+    ranking.explain |= params.flag("explain")?.unwrap_or(false);
+    ranking.named |= params.flag("include_named_queries_score")?.unwrap_or(false);
+    let request = &mut search.request;
     request.version = search.version || search.seq_no;
     Ok(())
 }

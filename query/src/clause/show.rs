@@ -9,6 +9,7 @@ pub(crate) fn show(query: &Query) -> String {
 }
 
 /// What matches, and how it counts.
+#[cfg(test)]
 pub(crate) fn show_scored(query: &Query) -> String {
     written(query, true)
 }

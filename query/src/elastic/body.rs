@@ -3,7 +3,9 @@
 use model::record::TIMESTAMP_FIELD;
 use serde_json::Value as Json;
 
-use super::json::{bad, boolean, integer, is_nothing, kind, list, parse_json, scalar, strings};
+use super::json::{
+    bad, boolean, float, integer, is_nothing, kind, list, parse_json, scalar, strings,
+};
 use super::{Pit, Reader, Search, Stored, aggs, collapse, highlight, sort};
 use crate::ast::Query;
 use crate::dates::{Formats, time_value};
@@ -78,11 +80,18 @@ pub(super) fn take(
         "version" => search.version = flag(key, value)?,
         "seq_no_primary_term" => search.seq_no = flag(key, value)?,
         "track_scores" => search.scores |= flag(key, value)?,
+        "explain" if !value.is_null() => request.ranking.explain = flag(key, value)?,
+        "include_named_queries_score" => request.ranking.named = flag(key, value)?,
+        "min_score" if !value.is_null() => {
+            let least = float(value).ok_or_else(|| bad(key, value, "a number"))?;
+            request.ranking.min_score = Some(least as f32);
+        }
         "timeout" => request.timeout_ms = timeout_ms(value)?,
         "indices_boost" | "stats" | "preference" => {}
         _ => return more(reader, search, key, value),
     }
     request.version = search.version || search.seq_no;
+    request.ranking.track = search.scores;
     Ok(())
 }
 

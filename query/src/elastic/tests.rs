@@ -680,7 +680,7 @@ fn body_errors() {
             json!({"knn": {"field": "a"}}),
             "[knn] is not supported: it is for documents other than logs",
         ),
-        (json!({"min_score": 1}), "[min_score] is not supported in this version"),
+        (json!({"min_score": "x"}), "cannot read [min_score] [x]: expected a number"),
         (json!({"terminate_after": -1}), "terminateAfter must be > 0"),
         (json!({"slice": {"id": 1, "max": 1}}), "max must be greater than 1"),
         (json!({"pit": {"keep_alive": "1m"}}), "Required [id]"),

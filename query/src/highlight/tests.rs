@@ -27,6 +27,7 @@ fn mark(document: &Json, query: &Json, highlight: &Json) -> Json {
         sort: Vec::new(),
         fields: None,
         highlight: None,
+        said: Default::default(),
     }];
     let highlighter = read(query, highlight).unwrap();
     let text_fields: Arc<[String]> = ["message".to_owned(), "body".to_owned()].into();

@@ -153,6 +153,22 @@ impl<'a> LiveView<'a> {
         LiveNode::Paths { views, any: field.target == Target::Any, test: &field.test }
     }
 
+    /// The numbers of the paths that a test of fields looks at, and how their strings are looked at.
+    pub fn paths_of(&self, target: &Target) -> Vec<(u32, View)> {
+        let wanted = |path: &str| match target {
+            Target::Pattern(pattern) => glob(pattern, path),
+            _ => true,
+        };
+        match target {
+            Target::Path(path) => self.resolve(path).into_iter().collect(),
+            _ => (0u32..)
+                .zip(self.batch.paths())
+                .filter(|(_, path)| &***path != TIMESTAMP_FIELD && wanted(path))
+                .map(|(id, path)| (id, view_of(self.text_fields, path)))
+                .collect(),
+        }
+    }
+
     /// Whether the record at a position matches.
     pub fn passes(&self, node: &LiveNode<'_>, at: u32, record: &Record) -> bool {
         match node {

@@ -339,6 +339,35 @@ impl<'a> SplitEval<'a> {
         Ok(out)
     }
 
+    /// The columns that a test looks at, and how their strings are looked at.
+    pub(crate) fn columns_of(&self, field: &FieldNode) -> Result<Vec<FieldColumn<'a>>, LeafError> {
+        let mut out = Vec::new();
+        match &field.target {
+            Target::Path(path) => {
+                if let Some((info, view)) = self.resolve(path) {
+                    let columns = self.reader.columns(&info.path)?;
+                    out.extend(columns.into_iter().map(|column| (info, column, view)));
+                }
+            }
+            Target::Pattern(pattern) => {
+                for info in self.reader.fields() {
+                    if glob(pattern, &info.path) && info.path != TIMESTAMP_FIELD {
+                        let view = view_of(self.text_fields, &info.path);
+                        let columns = self.reader.columns(&info.path)?;
+                        out.extend(columns.into_iter().map(|column| (info, column, view)));
+                    }
+                }
+            }
+            Target::Any => {
+                for info in self.reader.fields() {
+                    let columns = self.any_columns(info, &field.test)?;
+                    out.extend(columns.into_iter().map(|(column, view)| (info, column, view)));
+                }
+            }
+        }
+        Ok(out)
+    }
+
     /// The columns of a field that a test of any field looks at.
     fn any_columns(
         &self,
@@ -358,6 +387,9 @@ impl<'a> SplitEval<'a> {
         Ok(columns.filter(looked_at).map(|column| (column, view)).collect())
     }
 }
+
+/// A column of a field, and how its strings are looked at.
+pub(crate) type FieldColumn<'a> = (&'a FieldInfo, Arc<Column>, View);
 
 /// What a search reads of a split.
 #[derive(Default)]

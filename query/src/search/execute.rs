@@ -13,7 +13,8 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::cache::PartialCache;
-use super::order::{Order, Position};
+use super::order::{Order, Position, Ranked};
+use super::rank::Rank;
 use super::split::{Share, search_split};
 use super::top::top;
 use crate::aggregate::{self, Plan, place_hits, source::Segment};
@@ -50,6 +51,8 @@ pub struct Task {
     pub asked: String,
     /// What splits answered before.
     pub partials: Option<Arc<PartialCache>>,
+    /// How hits are scored.
+    pub rank: Rank,
     /// Which of the records that match are hits, where aggregations see the others too.
     pub post: Option<Node>,
     /// Which of the records are looked at.
@@ -148,7 +151,8 @@ impl Task {
             Some(filter) => post = Some(Node::of(filter)?),
             None => {}
         }
-        let node = Node::of(&query)?;
+        let (rank, ranked) = Rank::of(request)?;
+        let node = if ranked == Ranked::None { Node::None } else { Node::of(&query)? };
         let (slice, at_most) = (request.slice, request.terminate_after);
         let aggs = aggregate::plan(&request.aggs)?;
         Ok(Self {
@@ -158,17 +162,18 @@ impl Task {
                 Some(names) => IndexPatterns::only(names.clone()),
                 None => IndexPatterns::new(&request.indexes),
             },
-            order: Order::new(request)?,
+            order: Order::new(request, ranked)?,
             wanted: request.from.saturating_add(request.size) * usize::from(request.size > 0),
             total: request.track_total,
             looks_at_all: aggregate::looks_at_all(&aggs),
             aggs,
             query,
-            asked: match &request.post_filter {
-                None => format!("{:?}", request.aggs),
-                filter => format!("{:?}{filter:?}", request.aggs),
-            },
+            asked: format!(
+                "{:?}{:?}{:?}",
+                request.aggs, request.post_filter, request.ranking.min_score
+            ),
             partials: None,
+            rank,
             post,
             part: Part { slice, at_most },
             profile: request.profile,
@@ -233,6 +238,10 @@ pub fn execute(
     pool: &ThreadPool,
 ) -> Result<Merged, QueryError> {
     let mut merged = Merged::default();
+    if let Err(error) = task.prepare(snapshot, (run, pool)) {
+        take(&mut merged, task, Err(error), None)?;
+        return Ok(merged);
+    }
     let live: Vec<(u32, &LiveBatch)> = (0u32..)
         .zip(snapshot.live.iter().map(Arc::as_ref))
         .filter(|(_, l)| task.is_for(l.time, l.batch.batch.indexes().iter().map(|n| n.as_str())))
@@ -484,6 +493,12 @@ pub fn segment_answer(
     (rows, all): (&RowSet, Option<&RowSet>),
     wanted: usize,
 ) -> Result<SegmentAnswer, LeafError> {
+    let scores = task.scores(segment, rows, wanted)?;
+    let enough = match (task.rank.min_score, &scores) {
+        (Some(least), Some(scores)) => Some(scores.at_least(least, rows.docs())),
+        _ => None,
+    };
+    let rows = enough.as_ref().unwrap_or(rows);
     let filtered = match &task.post {
         Some(post) => Some(post_rows(segment, post, rows)?),
         None => None,
@@ -491,7 +506,7 @@ pub fn segment_answer(
     let hits = filtered.as_ref().unwrap_or(rows);
     let now = || if task.profile { segment.run().now_ns() } else { 0 };
     let start = now();
-    let candidates = top(segment, position, hits, (&task.order, wanted))?;
+    let candidates = top(segment, position, hits, (&task.order, wanted), scores.as_ref())?;
     let between = now();
     let partials = match (all, rows.is_empty() || task.aggs.is_empty()) {
         (Some(all), _) => aggregate::collect_all(&task.aggs, segment, (rows, all))?,

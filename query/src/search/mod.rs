@@ -7,6 +7,7 @@ pub mod document;
 mod execute;
 pub mod order;
 mod page;
+mod rank;
 mod split;
 mod stream;
 mod tail;
@@ -33,7 +34,7 @@ use crate::error::{ErrorKind, QueryError};
 use crate::highlight::Highlighter;
 use crate::leaf::{LeafError, Memory, Run};
 use crate::plan::{IndexPatterns, Node};
-use crate::request::{SearchRequest, TrackTotal};
+use crate::request::{SearchRequest, SortBy, SortKey, TrackTotal};
 pub use crate::settings::Settings;
 pub use cache::PartialCache;
 pub use execute::Progress;
@@ -273,6 +274,7 @@ impl Searcher {
         };
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
+            let request = in_time_order(request);
             let planned = Task::new(&request).and_then(|t| Ok((t, Wanted::new(&request)?)));
             match planned {
                 Err(error) => {
@@ -324,6 +326,7 @@ fn answer(
     pool: &rayon::ThreadPool,
 ) -> Result<SearchAnswer, QueryError> {
     let mut merged = execute(task, snapshot, run, pool)?;
+    let max_score = task.max_score(&merged);
     let candidates = merged.candidates.split_off(from.min(merged.candidates.len()));
     let mut failed = Vec::new();
     let mut hits = page(snapshot, &candidates, (&task.order, wanted), |split, error| {
@@ -336,6 +339,7 @@ fn answer(
         Some(Err(LeafError::Query(error))) => return Err(error),
         Some(Err(error)) => return Err(QueryError::of(ErrorKind::Internal, error.to_string())),
     }
+    merged.timed_out |= task.say((snapshot, run), &candidates, &mut hits)?;
     wanted.finish(&mut hits);
     let partials = std::mem::take(&mut merged.partials);
     let aggregations = match task.aggs.is_empty() {
@@ -354,12 +358,21 @@ fn answer(
         timed_out: merged.timed_out,
         total: task.total(&merged),
         hits,
+        max_score,
         aggregations,
         terminated_early: task.terminated_early(&merged),
         position: candidates.last().map(|last| task.order.position(last)),
         shards: merged.shards,
         profile: merged.spent,
     })
+}
+
+/// A stream does not wait for the best hits.
+fn in_time_order(mut request: SearchRequest) -> SearchRequest {
+    if request.sort.is_empty() {
+        request.sort.push(SortKey::new(SortBy::Time, true));
+    }
+    request
 }
 
 impl Inner {

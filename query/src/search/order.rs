@@ -113,6 +113,19 @@ pub struct Order {
     pub after: Option<Position>,
     /// Only the first hit of each value of this field.
     pub collapse: Option<String>,
+    /// The score of every record, unless scores are computed.
+    pub score: f32,
+}
+
+/// How the scores of a search enter its order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ranked {
+    /// They are the same for all records.
+    Same(f32),
+    /// They differ.
+    ByScore,
+    /// None is high enough.
+    None,
 }
 
 impl Order {
@@ -120,8 +133,10 @@ impl Order {
     ///
     /// # Errors
     /// A format is unknown, or `search_after` does not fit the sort keys.
-    pub fn new(request: &SearchRequest) -> Result<Self, QueryError> {
-        let newest = SortKey::new(SortBy::Time, true);
+    pub fn new(request: &SearchRequest, ranked: Ranked) -> Result<Self, QueryError> {
+        let by = if ranked == Ranked::ByScore { SortBy::Score } else { SortBy::Time };
+        let scans = matches!(request.sort.as_slice(), [key] if key.by == SortBy::Scan);
+        let newest = SortKey::new(if scans { SortBy::Time } else { by }, true);
         let named = !request.sort.is_empty();
         let scan = matches!(request.sort.as_slice(), [key] if key.by == SortBy::Scan);
         let by_keys = named && !scan;
@@ -143,7 +158,13 @@ impl Order {
             }
         };
         let collapse = request.collapse.clone();
-        Ok(Self { keys, named, scan, after, collapse })
+        let score = if let Ranked::Same(score) = ranked { score } else { 0.0 };
+        Ok(Self { keys, named, scan, after, collapse, score })
+    }
+
+    /// Whether a key is the score.
+    pub fn has_score(&self) -> bool {
+        self.keys.iter().any(|key| key.by == SortBy::Score)
     }
 
     /// Whether time is what decides first, and whether the newest come first.
@@ -376,7 +397,7 @@ impl KeyPlan {
                 None if self.shows_unit => Json::from(*at),
                 None => Json::from(at.saturating_mul(self.unit_ns).div_euclid(NS_PER_MS)),
             },
-            (SortValue::Number(_), SortBy::Score) => Json::from(1.0),
+            (SortValue::Number(score), SortBy::Score) => Json::from(score.as_f64()),
             (SortValue::Number(Number::Int(v)), _) => Json::from(*v),
             (SortValue::Number(Number::Float(v)), _) => Json::from(*v),
             (SortValue::Text(text), _) => Json::from(&**text),

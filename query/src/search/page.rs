@@ -152,5 +152,6 @@ fn hit(candidate: &Candidate, outline: Outline, order: &Order, wanted: &Wanted) 
         source: source.filter(|_| wanted.reads_source),
         sort: order.json(candidate),
         highlight: None,
+        said: Box::default(),
     }
 }

@@ -55,7 +55,9 @@ pub fn search_split(
     if within.is_empty() {
         return Ok(SegmentAnswer::default());
     }
-    let by_steps = task.aggs.is_empty() && (share.wanted == 0 || task.order.by_time().is_some());
+    let by_steps = task.aggs.is_empty()
+        && task.rank.min_score.is_none()
+        && (share.wanted == 0 || task.order.by_time().is_some());
     let counted = match by_steps && task.part.is_all() {
         true => known_count(task, &eval, &within)?,
         false => None,
@@ -146,6 +148,9 @@ impl Task {
                 fields.push(path);
             }
         }
+        if let Some(scorer) = &self.rank.scorer {
+            fields.extend(scorer.fields());
+        }
         (fields, nodes)
     }
 }
@@ -173,7 +178,9 @@ impl Steps<'_> {
             let segment = Segment::Split(self.eval);
             let rows = task.part.of(segment, rows, self.share.found + out.count)?;
             out.count += u64::from(rows.count());
-            let best = top(segment, self.position, &rows, (&task.order, self.share.wanted))?;
+            let scores = task.scores(segment, &rows, self.share.wanted)?;
+            let wanted = (&task.order, self.share.wanted);
+            let best = top(segment, self.position, &rows, wanted, scores.as_ref())?;
             out.candidates.extend(best);
             out.candidates.sort_by(|a, b| task.order.compare(a, b));
             task.order.keep_firsts(&mut out.candidates);

@@ -104,6 +104,7 @@ fn matching(tail: &Tail, batch: &Sequenced) -> Vec<Hit> {
                 sort: Vec::new(),
                 fields: None,
                 highlight: None,
+                said: Default::default(),
             }
         })
         .collect()

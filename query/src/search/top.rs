@@ -11,6 +11,8 @@ use crate::error::QueryError;
 use crate::leaf::LeafError;
 use crate::leaf::scan::{BLOCK_ROWS, for_each_block};
 use crate::request::{SortBy, SortMode};
+use crate::score::Scores;
+use crate::score::bm25::printed;
 use crate::test::compare::Number;
 
 /// Memory of a candidate, about, in bytes.
@@ -94,6 +96,8 @@ pub struct SortReader<'a> {
     /// The field that collapses hits.
     group: Option<FieldValues<'a>>,
     after: Option<Position>,
+    /// The scores of the rows, where they differ.
+    scores: Option<&'a Scores>,
 }
 
 /// The first `wanted` of the rows, in order, with texts for places.
@@ -105,11 +109,13 @@ pub fn top<'a>(
     position: u32,
     rows: &RowSet,
     (order, wanted): (&'a Order, usize),
+    scores: Option<&'a Scores>,
 ) -> Result<Vec<Candidate>, LeafError> {
     if wanted == 0 || rows.is_empty() {
         return Ok(Vec::new());
     }
     let mut reader = SortReader::open(segment, order, position)?;
+    reader.scores = scores;
     let mut best = Best::new(order, wanted);
     match (order.by_time(), &segment) {
         (Some(descending), Segment::Split(eval)) => {
@@ -164,7 +170,7 @@ impl<'a> SortReader<'a> {
             Some(path) => Some(FieldValues::open(segment, path)?),
             None => None,
         };
-        Ok(Self { segment, order, position, fields, group, after })
+        Ok(Self { segment, order, position, fields, group, after, scores: None })
     }
 
     /// Takes rows that come in the order of time until enough are sure to be the first.
@@ -265,7 +271,12 @@ impl<'a> SortReader<'a> {
                 Ok(times.into_iter().map(|ns| key.time(ns)).collect())
             }
             SortBy::Sequence => rows.iter().map(|row| Ok(int(self.seq(*row)? as i64))).collect(),
-            SortBy::Score => Ok(rows.iter().map(|_| int(1)).collect()),
+            SortBy::Score => {
+                let same = self.order.score;
+                let score = |row: &u32| self.scores.map_or(same, |scores| scores.of(*row));
+                let value = |row| SortValue::Number(Number::Float(printed(score(row))));
+                Ok(rows.iter().map(value).collect())
+            }
             SortBy::Id => {
                 rows.iter().map(|row| Ok(SortValue::Text(self.id(*row)?.into()))).collect()
             }

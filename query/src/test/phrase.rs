@@ -4,6 +4,8 @@
 
 use model::token::{fold, spans};
 
+use super::fuzzy::Fuzzy;
+
 /// How many ways of a sloppy phrase with repeated words are tried before it counts as found.
 const SLOP_STEPS_MAX: usize = 20_000;
 
@@ -50,6 +52,74 @@ impl<'a> Tokenized<'a> {
             return false;
         }
         (0..=self.spans.len() - want.len()).any(|at| self.phrase_at(at, want, prefix))
+    }
+
+    /// How many tokens the text has.
+    pub fn count(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// At how many places the tokens stand one right after the other.
+    pub fn occurrences(&self, want: &[String], prefix: bool) -> u32 {
+        if want.is_empty() || want.len() > self.spans.len() {
+            return 0;
+        }
+        let places = 0..=self.spans.len() - want.len();
+        places.filter(|at| self.phrase_at(*at, want, prefix)).count() as u32
+    }
+
+    /// How often tokens are near a text, and the edits of the nearest.
+    pub fn near(&self, fuzzy: &Fuzzy) -> Option<(u32, u8)> {
+        let edits = (0..self.spans.len()).filter_map(|at| fuzzy.edits(&fold(self.token(at))));
+        edits.fold(None, |found, edits| {
+            let (count, least) = found.unwrap_or((0, edits));
+            Some((count + 1, least.min(edits)))
+        })
+    }
+
+    /// How often the tokens stand up to `slop` moves apart, each place counting the less the
+    /// farther apart they are (Lucene's sloppy frequency).
+    pub fn sloppy_frequency(&self, want: &[String], prefix: bool, slop: u32) -> f32 {
+        let mut places: Vec<Vec<i64>> = Vec::with_capacity(want.len());
+        for (i, w) in want.iter().enumerate() {
+            let last = prefix && i + 1 == want.len();
+            let fits = |at: &usize| {
+                let token = self.token(*at);
+                if last { token_begins(token, w) } else { token_is(token, w) }
+            };
+            let found = (0..self.spans.len()).filter(fits).map(|p| p as i64 - i as i64);
+            places.push(found.collect());
+        }
+        if places.iter().any(Vec::is_empty) {
+            return 0.0;
+        }
+        let mut at = vec![0usize; places.len()];
+        let (mut frequency, slop) = (0.0f32, i64::from(slop));
+        loop {
+            let here = |at: &[usize]| -> (i64, usize, i64) {
+                let each = places.iter().zip(at).map(|(list, at)| list[*at]);
+                let least = each.clone().zip(0..).min().unwrap_or((0, 0));
+                (least.0, least.1, each.max().unwrap_or(0))
+            };
+            let (low, which, high) = here(&at);
+            // The first of the tokens moves on while that brings it nearer.
+            let mut nearest = high - low;
+            let rest = places.iter().zip(&at).enumerate().filter(|(i, _)| *i != which);
+            let next = rest.map(|(_, (list, at))| list[*at]).min().unwrap_or(low);
+            loop {
+                at[which] += 1;
+                match places[which].get(at[which]) {
+                    Some(place) if *place <= next => nearest = nearest.min(high - place),
+                    _ => break,
+                }
+            }
+            if nearest <= slop {
+                frequency += 1.0 / (1.0 + nearest as f32);
+            }
+            if at[which] == places[which].len() {
+                return frequency;
+            }
+        }
     }
 
     /// Whether these are all the tokens of the text.

@@ -116,6 +116,7 @@ fn hit(id: &str, source: &str) -> Hit {
         sort: vec![json!(5)],
         fields: json!({"f": [1]}).as_object().cloned(),
         highlight: None,
+        said: Default::default(),
     }
 }
 

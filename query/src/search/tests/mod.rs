@@ -10,6 +10,7 @@ mod naive;
 mod pages;
 mod pipelines;
 mod samples;
+mod score;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -63,9 +64,11 @@ pub(super) fn answer(
     let wanted = Wanted::new(request)?;
     let run = free_run();
     let mut merged = execute(&task, snapshot, &run, pool())?;
+    let max_score = task.max_score(&merged);
     let candidates = merged.candidates.split_off(request.from.min(merged.candidates.len()));
     let mut hits =
         page(snapshot, &candidates, (&task.order, &wanted), |_, error| panic!("{error}"));
+    task.say((snapshot, &run), &candidates, &mut hits)?;
     wanted.finish(&mut hits);
     assert!(merged.shards.failed.is_empty(), "{:?}", merged.shards.failed);
     let total = task.total(&merged);
@@ -77,6 +80,7 @@ pub(super) fn answer(
         total,
         hits,
         aggregations: Some(answer),
+        max_score,
         ..SearchAnswer::default()
     })
 }
@@ -333,6 +337,7 @@ fn check_hits(corpus: &Corpus, query: &Query) {
     let request = SearchRequest {
         query: query.clone(),
         size: 1_000_000,
+        sort: vec![newest()],
         track_total: TrackTotal::All,
         ..SearchRequest::default()
     };
@@ -362,8 +367,13 @@ fn check_few(layout: usize, snapshot: &Snapshot, query: &Query, want: &[&Doc]) {
         (5, TrackTotal::UpTo(3), Some(about)),
         (5, TrackTotal::None, None),
     ] {
-        let request =
-            SearchRequest { query: query.clone(), size, track_total, ..SearchRequest::default() };
+        let request = SearchRequest {
+            query: query.clone(),
+            size,
+            track_total,
+            sort: vec![newest()],
+            ..SearchRequest::default()
+        };
         let got = answer(snapshot, &request).unwrap();
         let got_total = got.total.map(|t| (t.value, t.relation));
         assert_eq!(got_total, total, "layout {layout}, {size} {track_total:?}: {query:?}");
@@ -392,6 +402,7 @@ proptest! {
         let request = SearchRequest {
             query: query.clone(),
             size: 20,
+            sort: vec![newest()],
             track_total: TrackTotal::All,
             ..SearchRequest::default()
         };
@@ -445,11 +456,14 @@ fn what_comes_first_is_found_step_by_step() {
     }
 }
 
+fn newest() -> SortKey {
+    SortKey::new(SortBy::Time, true)
+}
+
 fn sort_key() -> impl Strategy<Value = SortKey> {
     let by = prop_oneof![
         2 => Just(SortBy::Time),
         1 => Just(SortBy::Sequence),
-        1 => Just(SortBy::Score),
         1 => Just(SortBy::Id),
         4 => prop::sample::select(vec!["service", "status", "latency", "ok", "message", "trace.id", "@timestamp", "mixed", "mixed", "user", "note", "absent", "_index"])
             .prop_map(|p| SortBy::Field(p.to_owned())),
@@ -487,7 +501,7 @@ fn naive_value(doc: &Doc, key: &SortKey) -> Option<(u8, f64, String)> {
     let values: Vec<Json> = match &key.by {
         SortBy::Time | SortBy::Scan => vec![json!(doc.time.div_euclid(NS_PER_MS))],
         SortBy::Sequence => vec![json!(doc.seq)],
-        SortBy::Score => vec![json!(1)],
+        SortBy::Score => panic!("scores are tested by themselves"),
         SortBy::Id => vec![json!(doc.id)],
         SortBy::Field(path) if path == "_index" => vec![json!(doc.index)],
         SortBy::Field(path) => doc.of(path),
@@ -555,7 +569,7 @@ proptest! {
         let want: Vec<u64> = want.iter().map(|d| d.seq).skip(from).take(size).collect();
         let request = SearchRequest {
             query,
-            sort: keys.clone(),
+            sort: if keys.is_empty() { vec![newest()] } else { keys.clone() },
             from,
             size,
             track_total: TrackTotal::None,

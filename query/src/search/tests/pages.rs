@@ -51,6 +51,7 @@ proptest! {
             query,
             post_filter: Some(filter),
             size,
+            sort: vec![newest()],
             track_total: TrackTotal::All,
             aggs: if with_aggs { count_agg() } else { Vec::new() },
             ..SearchRequest::default()
@@ -82,7 +83,7 @@ proptest! {
         let want: Vec<u64> = firsts.map(|d| d.seq).skip(from).take(size).collect();
         let request = SearchRequest {
             query,
-            sort: keys.clone(),
+            sort: if keys.is_empty() { vec![newest()] } else { keys.clone() },
             from,
             size,
             collapse: Some(field.to_owned()),
