@@ -10,6 +10,7 @@ mod fuzz_corpus;
 mod indices;
 mod loghub;
 mod metadata;
+mod replay;
 mod shipper_rotation;
 mod sim;
 mod stores;
