@@ -13,6 +13,7 @@ mod contexts;
 mod count;
 pub mod delete;
 mod error;
+mod esql;
 mod fields;
 mod filter;
 mod hits;
@@ -27,6 +28,7 @@ mod params;
 mod pipelines;
 mod reply;
 mod search;
+mod sql;
 mod stream;
 mod streams;
 mod templates;
@@ -140,6 +142,9 @@ pub fn router(api: Api) -> Router {
         .route("/_tasks", endpoint(get, "tasks", delete::tasks))
         .route("/_tasks/{task}", endpoint(get, "tasks", delete::task))
         .route("/_tasks/{task}/_cancel", endpoint(post, "tasks", delete::cancel))
+        .route("/_query", endpoint(MethodFilter::POST, "esql", esql::query))
+        .route("/_sql", endpoint(both, "sql", sql::query))
+        .route("/_sql/close", endpoint(MethodFilter::POST, "sql", sql::close))
         .route("/api/v1/search", endpoint(get, "export", native::search))
         .route("/api/v1/histogram", endpoint(get, "histogram", native::histogram))
         .route("/api/v1/tail", endpoint(get, "tail", native::tail));

@@ -1,6 +1,7 @@
 //! The routes over live records and a real searcher: requests in, responses out.
 
 mod clients;
+mod esql;
 mod kept;
 mod native;
 mod set_up;
