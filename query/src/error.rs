@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Aggregation,
     /// The answer could not be computed: `search_phase_execution_exception`, 500.
     Internal,
+    /// It can be read, but names or types do not fit the data: `verification_exception`, 400.
+    Verification,
 }
 
 impl ErrorKind {
@@ -50,6 +52,7 @@ impl ErrorKind {
             ErrorKind::Validation => "action_request_validation_exception",
             ErrorKind::Aggregation => "aggregation_execution_exception",
             ErrorKind::Internal => "search_phase_execution_exception",
+            ErrorKind::Verification => "verification_exception",
         }
     }
 
@@ -61,7 +64,8 @@ impl ErrorKind {
             | ErrorKind::TooManyBuckets
             | ErrorKind::Script
             | ErrorKind::Validation
-            | ErrorKind::Aggregation => 400,
+            | ErrorKind::Aggregation
+            | ErrorKind::Verification => 400,
             ErrorKind::IndexNotFound => 404,
             ErrorKind::Overloaded => 429,
             ErrorKind::Internal => 500,

@@ -16,6 +16,7 @@ mod count;
 pub mod delete;
 mod documents;
 mod error;
+mod esql;
 mod explain;
 mod fields;
 pub(crate) mod filter;
@@ -32,6 +33,7 @@ mod params;
 mod pipelines;
 mod reply;
 mod search;
+mod sql;
 mod stats;
 mod stream;
 mod streams;
@@ -156,6 +158,9 @@ pub fn router(api: Api) -> Router {
         .route("/_tasks/{task}", endpoint(get, "tasks", delete::task))
         .route("/_tasks/{task}/_cancel", endpoint(post, "tasks", delete::cancel))
         .route("/{index}/_explain/{id}", endpoint(both, "explain", explain::explain))
+        .route("/_query", endpoint(MethodFilter::POST, "esql", esql::query))
+        .route("/_sql", endpoint(both, "sql", sql::query))
+        .route("/_sql/close", endpoint(MethodFilter::POST, "sql", sql::close))
         .route("/api/v1/search", endpoint(get, "export", native::search))
         .route("/api/v1/histogram", endpoint(get, "histogram", native::histogram))
         .route("/api/v1/tail", endpoint(get, "tail", native::tail));

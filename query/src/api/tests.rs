@@ -3,6 +3,7 @@
 mod admin;
 mod clients;
 mod documents;
+mod esql;
 mod kept;
 mod native;
 mod set_up;

@@ -7,7 +7,7 @@ use index::build::BuiltSplit;
 use index::live::Roll;
 use index::publish::Builder;
 use index::read::cache::ReaderCache;
-use index::read::{LiveBatch, Snapshot, Split};
+use index::read::{FieldInfo, LiveBatch, Snapshot, Split};
 use index::settings::{Settings, test_settings};
 use model::batch::BatchBuilder;
 use model::id::{IndexName, NodeId, RecordSeq, Tenant, WalSeq};
@@ -227,10 +227,22 @@ pub(super) fn live(batch: &Sequenced) -> Arc<LiveBatch> {
     let (from, last) = (times.clone().min().unwrap(), times.max().unwrap());
     let mut index_docs = vec![0; batch.batch.indexes().len()];
     batch.batch.records().iter().for_each(|r| index_docs[r.index as usize] += 1);
+    let paths = batch.batch.paths().iter();
+    let mut fields: Vec<FieldInfo> =
+        paths.map(|p| FieldInfo { path: p.to_string(), ..FieldInfo::default() }).collect();
+    for record in batch.batch.records() {
+        for (path, value) in batch.batch.fields(record) {
+            let field = &mut fields[path as usize];
+            field.note(&value);
+            if !field.indexes.contains(&record.index) {
+                field.indexes.push(record.index);
+            }
+        }
+    }
     Arc::new(LiveBatch {
         batch: batch.clone(),
         time: TimeRange { from, to: Timestamp(last.0 + 1) },
-        fields: Vec::new(),
+        fields,
         index_docs,
     })
 }

@@ -3,6 +3,7 @@
 mod aggs;
 mod buckets;
 mod corpus;
+mod esql;
 mod faults;
 mod limits;
 mod more_buckets;
