@@ -60,6 +60,7 @@ pub struct ContextSettings {
     pub keep_alive_ms_max: u64,
     /// How many asynchronous searches may run or be kept.
     pub async_max: usize,
-    /// Memory for the answers of asynchronous searches, in bytes.
-    pub async_bytes_max: usize,
+    /// Memory for the answers of asynchronous searches, and as much for the requests of scrolls, in
+    /// bytes.
+    pub bytes_max: usize,
 }

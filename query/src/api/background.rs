@@ -43,6 +43,8 @@ pub(super) struct Background {
     progress: Arc<Progress>,
     done: watch::Receiver<Option<(Timestamp, Arc<Outcome>)>>,
     task: Mutex<Option<AbortHandle>>,
+    /// Bytes of the request.
+    request_bytes: usize,
 }
 
 impl Drop for Background {
@@ -55,11 +57,11 @@ impl Drop for Background {
 }
 
 impl Background {
-    /// Bytes of the answer.
+    /// Bytes of the answer, or of the request as long as there is none.
     fn bytes(&self) -> usize {
         match &*self.done.borrow() {
             Some((_, outcome)) => outcome.as_ref().as_ref().map_or(0, String::len),
-            None => 0,
+            None => self.request_bytes,
         }
     }
 
@@ -70,7 +72,7 @@ impl Background {
     }
 }
 
-fn start(api: &Api, search: Search, how: How) -> Arc<Background> {
+fn start(api: &Api, search: Search, how: How, request_bytes: usize) -> Arc<Background> {
     let (ended, done) = watch::channel(None);
     let progress = Arc::new(Progress::default());
     let (task_api, task_progress) = (api.clone(), progress.clone());
@@ -79,7 +81,7 @@ fn start(api: &Api, search: Search, how: How) -> Arc<Background> {
         let _ = ended.send(Some((task_api.now(), Arc::new(outcome))));
     });
     let task = Mutex::new(Some(task.abort_handle()));
-    Arc::new(Background { started: api.now(), progress, done, task })
+    Arc::new(Background { started: api.now(), progress, done, task, request_bytes })
 }
 
 async fn run(
@@ -93,12 +95,12 @@ async fn run(
     let found = find(api, &search, over).await?;
     hits::check_shards(&found.answer.shards, how.partial)?;
     let text = rendered(&found, &search, how)?;
-    let max = api.settings.contexts.async_bytes_max;
+    let max = api.settings.contexts.bytes_max;
     let used = api.kept.answers.sum(Background::bytes);
     if text.len() > max.saturating_sub(used) {
         return Err(ApiError::illegal(format!(
             "Can't store an async search response of {} bytes beside {used} bytes of others. \
-             This limit can be set by changing the [query.api.contexts.async_bytes_max] setting.",
+             This limit can be set by changing the [query.api.contexts.bytes_max] setting.",
             text.len()
         )));
     }
@@ -135,7 +137,7 @@ pub(super) async fn submit(api: Api, call: Call) -> Result<Response, ApiError> {
     }
     let keep = call.params.flag("keep_on_completion")?.unwrap_or(false);
     let (search, how) = read(&api, &call)?;
-    let background = start(&api, search, how);
+    let background = start(&api, search, how, call.body.len());
     background.wait(Duration::from_millis(wait_ms)).await;
     let is_done = background.done.borrow().is_some();
     if is_done && !keep {

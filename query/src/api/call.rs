@@ -52,6 +52,12 @@ impl FromRequest<Api> for Call {
         let accept = text(&parts.headers, header::ACCEPT);
         check_format(&params, &accept)?;
         let body = read_body(&parts.headers, body, api.settings.body_bytes_max).await?;
+        // Clients that cannot send a body with GET send it in the URL.
+        let source = params.iter().rev().find(|(name, _)| name == "source");
+        let body = match source {
+            Some((_, source)) if body.is_empty() => Bytes::from(source.clone()),
+            _ => body,
+        };
         Ok(Self {
             method: parts.method,
             path,

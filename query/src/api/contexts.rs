@@ -16,7 +16,7 @@ use super::indexes::{self, LOOKUP_PARAMS, Lookup};
 use super::kept::{Context, is_id};
 use super::search::{How, Over, find, prepare, rendered};
 use super::{Api, hits, reply};
-use crate::answer::Total;
+use crate::answer::{SearchAnswer, Total};
 use crate::ast::Query;
 use crate::elastic::{Reader, Search, duration_ms, parse_json};
 use crate::request::{SearchRequest, SortBy, SortKey, TrackTotal};
@@ -32,6 +32,18 @@ pub(super) struct Scroll {
     /// What the first page counted.
     total: Option<Total>,
     is_over: bool,
+}
+
+impl Scroll {
+    /// Goes on after a page.
+    fn step(&mut self, page: &mut SearchAnswer) {
+        if let Some(position) = page.position.take() {
+            self.after = Some(position);
+        }
+        // What could not be read in time may still come: only a whole page that is short is the last.
+        let whole = !page.timed_out && page.shards.failed.is_empty();
+        self.is_over |= whole && page.hits.len() < self.search.request.size;
+    }
 }
 
 /// How long a context is kept.
@@ -55,6 +67,18 @@ pub(super) fn keep_alive(api: &Api, name: &str, value: &Json) -> Result<u64, Api
 
 fn keep(api: &Api, context: Context, keep_ms: u64) -> Result<String, ApiError> {
     let max = api.settings.contexts.open_max;
+    let bytes_max = api.settings.contexts.bytes_max;
+    let used = api.kept.contexts.sum(|other| other.bytes);
+    if context.bytes > bytes_max.saturating_sub(used) {
+        return Err(ApiError::new(
+            429,
+            "circuit_breaking_exception",
+            format!(
+                "the requests of open scrolls would hold more than {bytes_max} bytes (setting \
+                 `query.api.contexts.bytes_max`); clear some, or ask for less"
+            ),
+        ));
+    }
     let kept = api.kept.contexts.keep(Arc::new(context), (api.now(), keep_ms), max);
     kept.ok_or_else(|| {
         ApiError::new(
@@ -80,7 +104,7 @@ pub(super) async fn start(
     api: &Api,
     mut search: Search,
     how: How,
-    scroll: &Json,
+    (scroll, bytes): (&Json, usize),
 ) -> Result<String, ApiError> {
     let keep_ms = keep_alive(api, "scroll", scroll)?;
     check_scroll(&search, api.settings.result_window_max)?;
@@ -95,17 +119,13 @@ pub(super) async fn start(
     let over = Over { snapshot: snapshot.clone(), after: None, progress: None };
     let mut found = find(api, &search, over).await?;
     hits::check_shards(&found.answer.shards, how.partial)?;
-    let state = Scroll {
-        after: found.answer.position.take(),
-        total: found.answer.total,
-        is_over: found.answer.hits.len() < search.request.size,
-        how,
-        search,
-    };
-    let search = state.search.clone();
+    let total = found.answer.total;
+    let mut state = Scroll { search: search.clone(), how, after: None, total, is_over: false };
+    state.step(&mut found.answer);
     let context = Context {
         snapshot,
         within: SearchRequest::default(),
+        bytes,
         scroll: Some(tokio::sync::Mutex::new(state)),
     };
     found.scroll_id = Some(keep(api, context, keep_ms)?);
@@ -177,12 +197,7 @@ pub(super) async fn next(api: Api, call: Call) -> Result<Response, ApiError> {
         Over { snapshot: context.snapshot.clone(), after: state.after.clone(), progress: None };
     let mut found = find(&api, &search, over).await?;
     hits::check_shards(&found.answer.shards, how.partial)?;
-    if let Some(position) = found.answer.position.take() {
-        state.after = Some(position);
-    }
-    // What could not be read in time may still come: only a whole page that is short is the last.
-    let whole = !found.answer.timed_out && found.answer.shards.failed.is_empty();
-    state.is_over |= whole && found.answer.hits.len() < state.search.request.size;
+    state.step(&mut found.answer);
     found.answer.total = state.total;
     found.scroll_id = Some(id.clone());
     let text = rendered(&found, &search, how)?;
@@ -283,7 +298,7 @@ pub(super) async fn open_pit(api: Api, call: Call) -> Result<Response, ApiError>
     let mut within = SearchRequest { indexes: call.indexes.clone(), ..SearchRequest::default() };
     indexes::aim(&api, &snapshot, &mut within, Lookup::of(&call.params)?)?;
     let segments = snapshot.live.len() + snapshot.splits.len();
-    let context = Context { snapshot, within, scroll: None };
+    let context = Context { snapshot, within, bytes: 0, scroll: None };
     let id = keep(&api, context, keep_ms)?;
     let shards = json!({ "total": segments, "successful": segments, "skipped": 0, "failed": 0 });
     reply::json(&call, json!({ "id": id, "_shards": shards }))

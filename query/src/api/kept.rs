@@ -47,6 +47,8 @@ pub(super) struct Context {
     pub(super) snapshot: Snapshot,
     /// A search for all that a point in time was opened over.
     pub(super) within: SearchRequest,
+    /// Bytes of its request.
+    pub(super) bytes: usize,
     /// Where a scroll is; none for a point in time.
     pub(super) scroll: Option<tokio::sync::Mutex<Scroll>>,
 }

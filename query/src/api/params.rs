@@ -3,7 +3,8 @@
 use super::error::ApiError;
 
 /// Parameters that every endpoint takes.
-const COMMON: [&str; 5] = ["pretty", "human", "error_trace", "filter_path", "format"];
+const COMMON: [&str; 7] =
+    ["pretty", "human", "error_trace", "filter_path", "format", "source", "source_content_type"];
 
 /// The parameters of a URL, in order.
 #[derive(Clone, Debug, Default)]

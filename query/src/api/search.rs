@@ -75,7 +75,10 @@ pub(super) async fn search(api: Api, call: Call) -> Result<Response, ApiError> {
     call.params.only(&call.path, &SEARCH_LISTS)?;
     let (search, how) = read(&api, &call)?;
     let text = match call.params.get("scroll") {
-        Some(scroll) => contexts::start(&api, search, how, &scroll.into()).await?,
+        Some(scroll) => {
+            let scroll = (&scroll.into(), call.body.len());
+            contexts::start(&api, search, how, scroll).await?
+        }
         None => run(&api, search, how).await?,
     };
     reply::json_text(&call, text)
@@ -111,6 +114,7 @@ pub(super) fn read(api: &Api, call: &Call) -> Result<(Search, How), ApiError> {
         typed_keys: flag("typed_keys")?.unwrap_or(false),
         status: None,
     };
+    check_search_type(call.params.get("search_type"))?;
     for name in ["routing", "preference"] {
         if search.pit.is_some() && call.params.get(name).is_some() {
             let reason = format!("[{name}] cannot be used with point in time");
@@ -127,6 +131,14 @@ pub(super) fn read(api: &Api, call: &Call) -> Result<(Search, How), ApiError> {
     Ok((search, how))
 }
 
+/// Scores are the same either way.
+pub(super) fn check_search_type(name: Option<&str>) -> Result<(), ApiError> {
+    match name {
+        None | Some("query_then_fetch" | "dfs_query_then_fetch") => Ok(()),
+        Some(other) => Err(ApiError::illegal(format!("No search type for [{other}]"))),
+    }
+}
+
 /// What can only be settled when body and URL are together.
 ///
 /// # Errors
@@ -135,6 +147,12 @@ pub(super) fn settle(reader: &Reader, search: &mut Search, how: How) -> Result<(
     reader.settle(search)?;
     if how.total_as_int && !search.tracks_total {
         search.request.track_total = TrackTotal::All;
+    }
+    if let (true, TrackTotal::UpTo(up_to)) = (how.total_as_int, search.request.track_total) {
+        return Err(ApiError::illegal(format!(
+            "[rest_total_hits_as_int] cannot be used if the tracking of total hits is not \
+             accurate, got {up_to}"
+        )));
     }
     Ok(reader.check(search)?)
 }
@@ -269,10 +287,17 @@ pub(super) async fn find(api: &Api, search: &Search, over: Over) -> Result<Found
         progress,
     };
     let first = place(over.after.clone(), over.progress.clone());
-    let answer = api.searcher.search_in(first, search.request.clone()).await?;
+    let begun = api.now();
+    let mut answer = api.searcher.search_in(first, search.request.clone()).await?;
     let mut inner = Vec::new();
     if let (Some(field), false) = (&search.request.collapse, search.inner_hits.is_empty()) {
         for hit in &answer.hits {
+            // All of them together have the time of one search.
+            let spent_ms = (api.now().0 - begun.0).max(0) as u64 / 1_000_000;
+            if spent_ms > api.searcher.timeout_ms(&search.request) {
+                answer.timed_out = true;
+                break;
+            }
             let value = hit.fields.as_ref().and_then(|f| f.get(field)).map(|v| &v[0]);
             let mut lists = Vec::with_capacity(search.inner_hits.len());
             for (name, one) in &search.inner_hits {

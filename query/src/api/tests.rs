@@ -131,7 +131,7 @@ impl Server {
                     open_max: 3,
                     keep_alive_ms_max: 86_400_000,
                     async_max: 3,
-                    async_bytes_max: 100_000,
+                    bytes_max: 100_000,
                 },
             },
         };
@@ -296,6 +296,10 @@ async fn urls_say_what_bodies_do() {
         ("/absent*/_search", 0),
         ("/absent,shop/_search?ignore_unavailable=true", 3),
         ("/_search?q=%40timestamp:[2026-11-20T14:10:00Z+TO+2026-11-20T14:20:00Z]", 3),
+        (
+            "/_search?source=%7B%22query%22%3A%7B%22term%22%3A%7B%22status%22%3A500%7D%7D%7D&source_content_type=application/json",
+            1,
+        ),
         ("/_search?q=status:500&preference=x&max_concurrent_shard_requests=5&pretty", 1),
     ];
     for (path, total) in cases {

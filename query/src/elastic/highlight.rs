@@ -1,5 +1,7 @@
 //! What of the hits is to be marked? `highlight`, with options for all fields and for each.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value as Json};
 
 use super::Reader;
@@ -7,6 +9,8 @@ use super::json::{bad, boolean, brief, integer, list, scalar, strings};
 use crate::error::QueryError;
 use crate::highlight::{Boundary, Highlight, HighlightField, Kind, Options};
 
+/// The most fields and patterns of fields.
+const FIELDS_MAX: usize = 1_000;
 /// Tags of `tags_schema: styled`.
 const STYLED: usize = 10;
 
@@ -35,6 +39,11 @@ pub(super) fn highlight(reader: &mut Reader, json: &Json) -> Result<Highlight, Q
             ));
         }
         for (pattern, options) in fields {
+            if out.fields.len() == FIELDS_MAX {
+                return Err(QueryError::illegal(format!(
+                    "[highlight] has more than {FIELDS_MAX} fields"
+                )));
+            }
             let options = field(reader, common.clone(), (pattern, options))?;
             out.fields.push(HighlightField { pattern: pattern.clone(), options });
         }
@@ -88,7 +97,7 @@ fn take(
         }
         "order" => out.by_score = scalar(value).as_deref() == Some("score"),
         "highlight_query" if value.is_null() => {}
-        "highlight_query" => out.query = Some(reader.query(value)?),
+        "highlight_query" => out.query = Some(Arc::new(reader.query(value)?)),
         "encoder" => match value.as_str() {
             Some("html") => out.html = true,
             Some("default") => out.html = false,

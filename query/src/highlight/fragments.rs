@@ -6,9 +6,12 @@
 //! cut at words around the mark. Sizes are in characters there and in bytes here.
 
 use super::{Boundary, Kind, Options};
+use crate::leaf::{LeafError, Run};
 
 /// The size that asks for the whole value.
 const WHOLE: usize = i32::MAX as usize;
+/// The longest that a character becomes in HTML.
+const ESCAPE_BYTES: usize = 6;
 
 /// What matches in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +56,16 @@ struct Piece {
 }
 
 /// The pieces of a field's values, as they are shown.
-pub fn pieces(values: &[Value<'_>], options: &Options) -> Vec<String> {
+///
+/// # Errors
+/// They would be too large.
+pub fn pieces(
+    values: &[Value<'_>],
+    options: &Options,
+    run: &Run,
+) -> Result<Vec<String>, LeafError> {
     if values.iter().all(|v| v.marks.is_empty()) {
-        return no_match(values, options);
+        return Ok(no_match(values, options));
     }
     let whole = options.fragments == 0 || options.fragment_size >= WHOLE;
     let mut found = Vec::new();
@@ -90,7 +100,15 @@ pub fn pieces(values: &[Value<'_>], options: &Options) -> Vec<String> {
     if !options.by_score {
         found.sort_by_key(|p| (p.value, p.from));
     }
-    found.iter().map(|piece| written(&values[piece.value], piece, options)).collect()
+    let longest = |tags: &[String]| tags.iter().map(String::len).max().unwrap_or(0);
+    let tags = longest(&options.pre_tags) + longest(&options.post_tags);
+    let escapes = if options.html { ESCAPE_BYTES } else { 1 };
+    let mut out = Vec::with_capacity(found.len());
+    for piece in &found {
+        run.charge((piece.to - piece.from) * escapes + piece.marks.len().saturating_mul(tags))?;
+        out.push(written(&values[piece.value], piece, options));
+    }
+    Ok(out)
 }
 
 /// The beginning of the first value, up to the end of a word.

@@ -20,11 +20,14 @@ use crate::leaf::{LeafError, Run};
 use crate::plan::glob;
 use crate::search::document::Document;
 use crate::test::View;
-use fragments::{Value, pieces};
+use fragments::{Mark, Value, merged, pieces};
 use spans::Leaf;
 
 /// So much of a value is looked at, in bytes, unless the request says less.
 const ANALYZED_BYTES_MAX: usize = 1_000_000;
+
+/// So many marks of one value are gathered before those that overlap become one.
+const MARKS_MAX: usize = 100_000;
 
 /// What of the hits is marked.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +63,7 @@ pub struct Options {
     /// So much of the field is returned when nothing is marked, in characters.
     pub no_match_size: usize,
     /// Mark what this query finds, instead of the search's.
-    pub query: Option<Query>,
+    pub query: Option<Arc<Query>>,
     /// The text is escaped as HTML.
     pub html: bool,
     /// Which of Elasticsearch's highlighters was asked for.
@@ -126,14 +129,24 @@ impl Highlighter {
     /// A pattern of a query is none.
     pub fn new(highlight: &Highlight, query: &Query) -> Result<Self, QueryError> {
         let own = Arc::new(leaves(query)?);
-        let fields = highlight.fields.iter().map(|field| {
+        // Fields that share a query share what is made of it.
+        let mut made: Vec<(&Arc<Query>, Arc<Vec<Leaf>>)> = Vec::new();
+        let mut fields = Vec::with_capacity(highlight.fields.len());
+        for field in &highlight.fields {
             let leaves = match &field.options.query {
-                Some(query) => Arc::new(leaves(query)?),
                 None => own.clone(),
+                Some(query) => match made.iter().find(|(other, _)| Arc::ptr_eq(other, query)) {
+                    Some((_, leaves)) => leaves.clone(),
+                    None => {
+                        let leaves = Arc::new(leaves(query)?);
+                        made.push((query, leaves.clone()));
+                        leaves
+                    }
+                },
             };
-            Ok((field.clone(), leaves))
-        });
-        Ok(Self { fields: fields.collect::<Result<_, QueryError>>()? })
+            fields.push((field.clone(), leaves));
+        }
+        Ok(Self { fields })
     }
 
     /// Marks the hits, which must have their sources.
@@ -163,15 +176,16 @@ impl Highlighter {
     ) -> Result<Map<String, Json>, LeafError> {
         let mut out = Map::new();
         for (field, leaves) in &self.fields {
-            let mut mark = |name: &str, path: &str, values: &[Json], view: View| {
+            let mut mark = |name: &str, values: &[Json], view: View| {
                 let texts: Vec<&str> = values.iter().filter_map(Json::as_str).collect();
                 if texts.is_empty() || out.contains_key(name) {
-                    return;
+                    return Ok(());
                 }
-                let found = marked(&texts, (name, path), view, (&field.options, leaves));
+                let found = marked(&texts, (name, view), (&field.options, leaves), run)?;
                 if !found.is_empty() {
                     out.insert(name.to_owned(), found.into());
                 }
+                Ok::<(), LeafError>(())
             };
             for (path, values) in document.fields() {
                 run.check()?;
@@ -180,14 +194,14 @@ impl Highlighter {
                 }
                 if glob(&field.pattern, path) {
                     let text = text_fields.iter().any(|f| f == path);
-                    mark(path, path, values, if text { View::Text } else { View::Column });
+                    mark(path, values, if text { View::Text } else { View::Column })?;
                 }
                 // The whole values of a field have a name of their own only where it is named.
                 let whole = format!("{path}.keyword");
                 let named = field.pattern == whole
                     || glob(&field.pattern, &whole) && leaves.iter().any(|l| l.is_of(&whole));
                 if named && document.get(&whole).is_none() {
-                    mark(&whole, &whole, values, View::Keyword);
+                    mark(&whole, values, View::Keyword)?;
                 }
             }
         }
@@ -198,10 +212,10 @@ impl Highlighter {
 /// The marked pieces of a field's values.
 fn marked(
     texts: &[&str],
-    (name, path): (&str, &str),
-    view: View,
+    (name, view): (&str, View),
     (options, leaves): (&Options, &[Leaf]),
-) -> Vec<String> {
+    run: &Run,
+) -> Result<Vec<String>, LeafError> {
     let joined = options.kind != Kind::Plain && options.require_field_match;
     let analyzed = options.analyzed_max.unwrap_or(ANALYZED_BYTES_MAX);
     let asked: Vec<(usize, &Leaf)> = leaves
@@ -209,24 +223,28 @@ fn marked(
         .enumerate()
         .filter(|(_, leaf)| {
             !options.require_field_match
-                || leaf.is_for(path)
+                || leaf.is_for(name)
                 || options.matched_fields.iter().any(|f| f != name && leaf.is_for(f))
         })
         .collect();
-    let values: Vec<Value<'_>> = texts
-        .iter()
-        .map(|text| {
-            let cut = cut_at(text, analyzed);
-            let mut spans = Vec::new();
-            for (number, leaf) in &asked {
-                leaf.spans(&text[..cut], (view, joined), &mut |from, to| {
-                    spans.push(fragments::Mark { from, to, term: *number });
-                });
+    let mut values = Vec::with_capacity(texts.len());
+    for text in texts {
+        let cut = cut_at(text, analyzed);
+        let mut marks = Vec::new();
+        for (number, leaf) in &asked {
+            run.check()?;
+            leaf.spans(&text[..cut], (view, joined), &mut |from, to| {
+                marks.push(Mark { from, to, term: *number });
+            });
+            if marks.len() > MARKS_MAX {
+                marks = merged(marks);
             }
-            Value { text, marks: fragments::merged(spans) }
-        })
-        .collect();
-    pieces(&values, options)
+        }
+        let marks = merged(marks);
+        run.charge(marks.len() * std::mem::size_of::<Mark>())?;
+        values.push(Value { text, marks });
+    }
+    pieces(&values, options, run)
 }
 
 /// The last place up to `at` where a character begins.

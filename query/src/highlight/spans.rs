@@ -19,8 +19,10 @@ use crate::test::{Kind, ValueTest, View};
 pub struct Leaf {
     target: Target,
     test: ValueTest,
-    /// The constants of a test for equality, folded.
+    /// The constants of a test for equality and the words of one token, folded.
     terms: HashSet<String>,
+    /// The words of several tokens, each once.
+    phrases: HashSet<Vec<String>>,
     /// The text that is looked for anywhere.
     within: Option<regex::Regex>,
 }
@@ -39,6 +41,15 @@ impl Leaf {
                 let fits = exact.filter(|(text, folds)| *folds || fold(text) == *text);
                 fits.map(|(text, _)| fold(&text).into_owned()).collect()
             }
+            Kind::Words { words, .. } => {
+                words.iter().filter(|word| word.len() == 1).flatten().cloned().collect()
+            }
+            _ => HashSet::new(),
+        };
+        let phrases = match test.kind() {
+            Kind::Words { words, .. } => {
+                words.iter().filter(|word| word.len() > 1).cloned().collect()
+            }
             _ => HashSet::new(),
         };
         let within = match &field.test {
@@ -48,7 +59,7 @@ impl Leaf {
             }
             _ => None,
         };
-        Ok(Self { target: field.target.clone(), test, terms, within })
+        Ok(Self { target: field.target.clone(), test, terms, phrases, within })
     }
 
     /// Whether the test looks at the field of this path.
@@ -94,10 +105,16 @@ impl Leaf {
             Kind::Pattern(pattern) => {
                 self.tokens(text, mark, |token| pattern.matches(&fold(token)));
             }
-            Kind::Words { words, .. } => {
+            Kind::Words { .. } => {
                 let tokens: Vec<(usize, usize)> = spans(text).collect();
+                for (from, to) in &tokens {
+                    if self.terms.contains(&*fold(&text[*from..*to])) {
+                        mark(*from, *to);
+                    }
+                }
                 // A word of several tokens is one word to whoever asked for it.
-                words.iter().for_each(|word| phrase(text, &tokens, (word, false), (true, mark)));
+                let phrases = self.phrases.iter();
+                phrases.for_each(|word| phrase(text, &tokens, (word, false), (true, mark)));
             }
             Kind::Phrase { tokens: want, prefix, slop } => {
                 let tokens: Vec<(usize, usize)> = spans(text).collect();

@@ -170,6 +170,11 @@ impl Searcher {
         (all.saturating_sub(free) as u64, waiting as u64)
     }
 
+    /// How long a search may take, in milliseconds.
+    pub fn timeout_ms(&self, request: &SearchRequest) -> u64 {
+        self.inner.settings.timeout_ms.min(request.timeout_ms.unwrap_or(u64::MAX))
+    }
+
     /// Whether a query can be searched for: [`Searcher::tail`] and [`Searcher::stream`] cannot
     /// answer with an error status any more.
     ///

@@ -34,6 +34,7 @@ pub(crate) fn settings() -> Settings {
 
 fn table(text: &str, params: &Json) -> Result<Table, QueryError> {
     let snapshot = Snapshot {
+        deletions: Default::default(),
         splits: Vec::new(),
         live: Vec::new(),
         node: NodeId(1),
