@@ -14,9 +14,9 @@ use anyhow::{Context, bail};
 use config::Settings;
 use index::catalog::Catalog;
 use index::catalog::sqlite::SqliteCatalog;
-use index::engine::DeleteRequest;
+use index::engine::{DeleteRequest, RecentDocument};
 use index::read::{Deletion, Snapshot};
-use ingest::{Ingest, KnownBatch, Recovered};
+use ingest::{Ingest, KnownBatch, KnownDocument, Recovered};
 use meta::{Labels, Registry};
 use model::id::Tenant;
 use model::live::Sequenced;
@@ -160,14 +160,43 @@ async fn start_parts(settings: &Settings, dir: &Path) -> anyhow::Result<Parts> {
         known_batches: known
             .map(|b| KnownBatch { id: b.id.clone(), accepted: b.accepted, at: b.at })
             .collect(),
+        known_documents: Vec::new(),
     };
     let ingest_settings = settings.ingest.clone();
-    let started =
-        tokio::task::spawn_blocking(move || Ingest::start(ingest_settings, environment)).await?;
+    let recent = index.clone();
+    let started = tokio::task::spawn_blocking(move || {
+        let known_documents = recent_documents(&recent, &ingest_settings);
+        Ingest::start(ingest_settings, ingest::Environment { known_documents, ..environment })
+    })
+    .await?;
     let (ingest, recovered) = started?;
     registry.set_labels(Arc::new(IndexSource(index.clone())));
     ingest.set_names(registry.clone());
     Ok(Parts { index, ingest, recovered, store, cluster_uuid, registry })
+}
+
+/// The documents with an `_id` that were published in the window of known ids.
+fn recent_documents(index: &index::Index, settings: &ingest::Settings) -> Vec<KnownDocument> {
+    let window_ns = i64::try_from(settings.document_id_window_s).unwrap_or(i64::MAX);
+    let window_ns = window_ns.saturating_mul(model::time::NS_PER_S);
+    let since = model::time::Timestamp(SystemClock.now_ns().saturating_sub(window_ns));
+    let mut known = Vec::new();
+    let read = index.recent_documents(since, settings.document_ids_max, &mut |document| {
+        let content = ingest::content_hash(document.source.as_bytes());
+        let RecentDocument { index, id, at, .. } = document;
+        known.push(KnownDocument { index, id, content, at });
+    });
+    if let Err(error) = read {
+        // A document that is sent again may then be stored again.
+        tracing::warn!(%error, "not all documents of the last run are known by their `_id`");
+    }
+    known
+}
+
+/// Deletes records, and lets them come again.
+struct Deleter {
+    index: index::Index,
+    ingest: Ingest,
 }
 
 /// Lets queries see the index.
@@ -183,22 +212,25 @@ impl SnapshotSource for IndexSource {
     }
 }
 
-impl Deleting for IndexSource {
+impl Deleting for Deleter {
     fn reserve(&self) -> u64 {
-        self.0.reserve_deletion()
+        self.index.reserve_deletion()
     }
 
     fn delete(&self, request: Delete) -> Result<Arc<Deletion>, DeleteError> {
         let Delete { id, tenant, indexes, query, at } = request;
+        let names = indexes.clone();
         let request = DeleteRequest { id, tenant, indexes, query, at };
-        self.0.delete(request).map_err(|error| DeleteError {
+        let deleted = self.index.delete(request).map_err(|error| DeleteError {
             is_transient: !matches!(error, index::IndexError::Deletion { .. }),
             reason: error.to_string(),
-        })
+        });
+        self.ingest.forget_documents(&names);
+        deleted
     }
 
     fn deletions(&self) -> Vec<Arc<Deletion>> {
-        self.0.deletions()
+        self.index.deletions()
     }
 }
 
@@ -230,7 +262,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         clock,
         settings: settings.query.api.clone(),
         cluster_uuid: parts.cluster_uuid.clone(),
-        deletes: Arc::new(IndexSource(parts.index.clone())),
+        deletes: Arc::new(Deleter { index: parts.index.clone(), ingest: parts.ingest.clone() }),
         tasks: Tasks::default(),
         registry: parts.registry.clone(),
         known: Arc::default(),

@@ -13,6 +13,7 @@ mod admit;
 mod dedupe;
 mod error;
 mod frame;
+mod ids;
 mod listen;
 pub mod parse;
 #[cfg(feature = "sim")]
@@ -27,6 +28,7 @@ pub mod wal;
 
 pub use dedupe::KnownBatch;
 pub use error::{IngestError, Refusal};
+pub use ids::{KnownDocument, content_hash};
 pub use service::{Environment, Ingest, Submitted};
 pub use settings::Settings;
 #[cfg(feature = "sim")]

@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::admit::{Budget, Door};
 use crate::dedupe::{Begin, Claim, Dedupe, KnownBatch, Placed};
 use crate::error::{IngestError, Refusal};
+use crate::ids::{DocumentIds, KnownDocument, Noting};
 use crate::settings::Settings;
 use crate::wal::{self, Recovered, Replayed, Wal, WriterEnvironment};
 
@@ -43,6 +44,8 @@ pub struct Environment {
     pub published: watch::Receiver<WalSeq>,
     /// Batch ids that were published before this start.
     pub known_batches: Vec<KnownBatch>,
+    /// Documents with an `_id` that were published shortly before this start, in any order.
+    pub known_documents: Vec<KnownDocument>,
 }
 
 /// A batch that is kept.
@@ -71,6 +74,7 @@ struct Inner {
     node: NodeId,
     published: watch::Receiver<WalSeq>,
     dedupe: Arc<Dedupe>,
+    ids: Arc<DocumentIds>,
     budget: Arc<Budget>,
     door: Door,
     wal: Wal,
@@ -80,11 +84,19 @@ struct Inner {
     shutting_down: AtomicBool,
 }
 
+/// What the last run left.
+pub(crate) struct Recovery {
+    pub(crate) dedupe: Arc<Dedupe>,
+    pub(crate) ids: Arc<DocumentIds>,
+    pub(crate) writer: WriterEnvironment,
+    pub(crate) replayed: Replayed,
+}
+
 /// Replays the write-ahead log into the sink; gives what the writer goes on with.
 pub(crate) fn recover(
     settings: &Settings,
     environment: Environment,
-) -> Result<(Arc<Dedupe>, WriterEnvironment, Replayed), IngestError> {
+) -> Result<Recovery, IngestError> {
     let Environment { wal_dir, disk, node, sink, published, .. } = environment;
     let dedupe = Dedupe::new(settings.batch_ids_max, settings.batch_id_window_s);
     for known in &environment.known_batches {
@@ -94,8 +106,14 @@ pub(crate) fn recover(
     }
     let from = (environment.checkpoint, environment.next_record);
     let place = wal::Place { disk, dir: wal_dir, node };
-    let replayed = wal::Replay::new(place.clone(), from, &dedupe, &*sink).run()?;
-    Ok((dedupe, WriterEnvironment { place, sink, published }, replayed))
+    let ids = DocumentIds::new(settings.document_ids_max, settings.document_id_window_s);
+    let mut known = environment.known_documents;
+    known.sort_by_key(|document| document.at);
+    known.iter().for_each(|document| ids.insert(document));
+    let noting = Noting { ids: &ids, sink: &*sink };
+    let replayed = wal::Replay::new(place.clone(), from, &dedupe, &noting).run()?;
+    let writer = WriterEnvironment { place, sink, published };
+    Ok(Recovery { dedupe, ids, writer, replayed })
 }
 
 impl Ingest {
@@ -112,7 +130,7 @@ impl Ingest {
         let (wal_dir, disk) = (environment.wal_dir.clone(), environment.disk.clone());
         let (clock, node) = (environment.clock.clone(), environment.node);
         let published = environment.published.clone();
-        let (dedupe, writer, mut replayed) = recover(&settings, environment)?;
+        let Recovery { dedupe, ids, writer, mut replayed } = recover(&settings, environment)?;
         let report = std::mem::take(&mut replayed.report);
         let slot_wait = Duration::from_millis(settings.queue_wait_ms);
         let wal = Wal::start(&settings.wal, slot_wait, writer, replayed)?;
@@ -134,6 +152,7 @@ impl Ingest {
             node,
             published,
             dedupe,
+            ids,
             door,
             wal,
             names: OnceLock::new(),
@@ -246,6 +265,15 @@ impl Ingest {
 
     pub(crate) fn names(&self) -> &dyn WriteNames {
         self.inner.names.get().map_or(&PlainNames, |names| &**names)
+    }
+
+    /// Forgets the documents of indexes whose records are deleted: they may come again.
+    pub fn forget_documents(&self, indexes: &[model::id::IndexName]) {
+        self.inner.ids.forget(indexes);
+    }
+
+    pub(crate) fn ids(&self) -> &Arc<DocumentIds> {
+        &self.inner.ids
     }
 
     pub(crate) fn budget(&self) -> &Arc<Budget> {

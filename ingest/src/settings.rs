@@ -32,6 +32,10 @@ pub struct Settings {
     pub batch_ids_max: usize,
     /// How long a batch id is remembered.
     pub batch_id_window_s: u64,
+    /// Most documents with an `_id` of their own that are remembered, the newest; 0: none.
+    pub document_ids_max: usize,
+    /// How long such a document is remembered.
+    pub document_id_window_s: u64,
     /// The write-ahead log.
     pub wal: wal::Settings,
 }

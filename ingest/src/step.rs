@@ -13,7 +13,7 @@ use tokio::sync::oneshot::{self, Receiver};
 
 use crate::dedupe::{Begin, Dedupe, Placed};
 use crate::error::{IngestError, Refusal};
-use crate::service::{Environment, Submitted, recover, submitted};
+use crate::service::{Environment, Recovery, Submitted, recover, submitted};
 use crate::settings::Settings;
 use crate::wal::{self, Queued, Recovered, Writer};
 
@@ -37,7 +37,7 @@ impl SteppedIngest {
     ) -> Result<(Self, Recovered), IngestError> {
         settings.check()?;
         let clock = environment.clock.clone();
-        let (dedupe, writer, mut replayed) = recover(settings, environment)?;
+        let Recovery { dedupe, writer, mut replayed, .. } = recover(settings, environment)?;
         let report = std::mem::take(&mut replayed.report);
         let (_, queue) = crossbeam_channel::bounded(1);
         let coming = Arc::new(AtomicUsize::new(0));

@@ -204,6 +204,8 @@ pub(crate) fn settings() -> Settings {
         default_index: "logs".into(),
         batch_ids_max: 1000,
         batch_id_window_s: 3600,
+        document_ids_max: 1000,
+        document_id_window_s: 3600,
         wal: wal::Settings {
             segment_bytes: 4096,
             bytes_max: 64 << 20,
@@ -258,6 +260,7 @@ impl Bench {
             next_record: RecordSeq(self.next_record),
             published,
             known_batches: self.known.clone(),
+            known_documents: Vec::new(),
         };
         let (ingest, recovered) = Ingest::start(self.settings.clone(), environment)?;
         Ok(Running { ingest, recovered, sink, publish })

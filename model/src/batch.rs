@@ -79,6 +79,12 @@ impl Batch {
         self.fields(record).filter(move |(p, _)| *p == path).map(|(_, v)| v)
     }
 
+    /// Keeps the records for which there is a true, by their order.
+    pub fn retain(&mut self, kept: &[bool]) {
+        let mut kept = kept.iter();
+        self.records.retain(|_| kept.next().copied().unwrap_or(true));
+    }
+
     /// Bytes of the documents as they came in, without separators.
     pub fn raw_bytes(&self) -> u64 {
         self.records.iter().map(|r| u64::from(r.source.1 - r.source.0)).sum()

@@ -100,6 +100,8 @@ fn ingest_settings() -> ingest::Settings {
         default_index: "logs".into(),
         batch_ids_max: 100_000,
         batch_id_window_s: BATCH_ID_WINDOW_S,
+        document_ids_max: 1000,
+        document_id_window_s: 3600,
         wal: ingest::wal::Settings {
             segment_bytes: 4096,
             bytes_max: 64 << 20,
@@ -188,6 +190,7 @@ impl Machine {
             next_record: index.checkpoint().next_record,
             published: index.published(),
             known_batches: known.collect(),
+            known_documents: Vec::new(),
         };
         let started = SteppedIngest::start(&ingest_settings(), environment);
         let (ingest, recovered) = started.map_err(|e| e.to_string())?;

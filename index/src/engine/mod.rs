@@ -3,6 +3,7 @@
 
 mod erase;
 mod keep;
+mod recent;
 mod roll;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use thiserror::Error;
 pub use self::erase::DeleteRequest;
 use self::erase::Erasing;
 use self::keep::Keeping;
+pub use self::recent::RecentDocument;
 use self::roll::Rolling;
 use crate::build::BuildError;
 use crate::catalog::{Catalog, CatalogError, Checkpoint, PublishedBatch};
@@ -287,6 +289,21 @@ impl Index {
     /// Nothing is deleted, or, when the catalog gave no answer, it is not known yet.
     pub fn delete(&self, request: DeleteRequest) -> Result<Arc<Deletion>, IndexError> {
         self.inner.delete(request)
+    }
+
+    /// Calls `visit` with the documents that have an `_id` of their own in splits made since then,
+    /// the newest split first, until there are so many (the last split's part may be over it).
+    /// Blocks on the object store.
+    ///
+    /// # Errors
+    /// A split cannot be read; those before it were visited.
+    pub fn recent_documents(
+        &self,
+        since: Timestamp,
+        documents_max: usize,
+        visit: &mut dyn FnMut(RecentDocument),
+    ) -> Result<(), IndexError> {
+        self.inner.recent_documents(since, documents_max, visit)
     }
 
     /// A number for [`DeleteRequest::id`].

@@ -204,6 +204,11 @@ impl SplitReader {
         Arc::new(Column { core: self.core.clone(), number })
     }
 
+    /// Whether any record has an `_id` that its client gave.
+    pub fn has_client_ids(&self) -> bool {
+        self.id_column.is_some()
+    }
+
     /// The `_id` that the client gave a row's record.
     ///
     /// # Errors

@@ -28,7 +28,8 @@ use super::filter_path::Filter;
 use super::media::Form;
 use super::params::Params;
 use super::reply::{self, Answered};
-use crate::parse::{self, Item, Limits, Op, ParsedBulk};
+use crate::ids::{Claimed, Found};
+use crate::parse::{self, FailedItem, Item, Limits, Op, ParsedBulk, SameItem};
 use crate::{Ingest, Refusal};
 
 const PARAMETERS: &[&str] = &[
@@ -218,7 +219,11 @@ async fn keep_bulk(ingest: Ingest, asked: Asked, taken: TakenIn) -> Result<Json,
             telemetry::count_by(Metric::IngestRejectedRecords, "reason", failed.fault.kind, 1);
         }
     }
+    let (batch, items, claimed) = only_new(&ingest, batch, items).await;
     let mut answered = keep(&ingest, batch, items).await?;
+    if let Some(claimed) = claimed {
+        claimed.done(&answered.batch);
+    }
     answered.took_ms = (ingest.clock().now_ns() - start_ns).max(0) as u64 / NS_PER_MS as u64;
     let json = ingest.compute(move || reply::bulk(&answered, &filter)).await?;
     Ok((StatusCode::OK, json))
@@ -257,8 +262,62 @@ async fn keep_one(ingest: Ingest, asked: Asked, taken: TakenIn) -> Result<Json, 
     let by = ingest.clone();
     let parsed = ingest.compute(move || parse_one(&by, &asked, taken)).await?;
     let (batch, op, _permit) = parsed?;
-    let answered = keep(&ingest, batch, vec![Item::Kept { op, record: 0 }]).await?;
-    Ok((StatusCode::CREATED, reply::document(&answered, &filter)))
+    let items = vec![Item::Kept { op, record: 0 }];
+    let (batch, mut items, claimed) = only_new(&ingest, batch, items).await;
+    if let Some(Item::Failed(_)) = items.first()
+        && let Some(Item::Failed(failed)) = items.pop()
+    {
+        return Err(failed.fault.into());
+    }
+    let answered = keep(&ingest, batch, items).await?;
+    if let Some(claimed) = claimed {
+        claimed.done(&answered.batch);
+    }
+    let fresh = matches!(answered.items.first(), Some(Item::Kept { .. }));
+    let status = if fresh { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, reply::document(&answered, &filter)))
+}
+
+/// Leaves out the documents that are known by their `_id`: a second creation is a conflict, and the
+/// same bytes once more change nothing.
+async fn only_new(
+    ingest: &Ingest,
+    mut batch: Batch,
+    mut items: Vec<Item>,
+) -> (Batch, Vec<Item>, Option<Claimed>) {
+    if ingest.settings().document_ids_max == 0 || batch.records().iter().all(|r| r.id.is_none()) {
+        return (batch, items, None);
+    }
+    let (found, claimed) = ingest.ids().claim(&batch).await;
+    let mut kept = vec![true; found.len()];
+    let mut next = 0;
+    for item in &mut items {
+        let Item::Kept { op, record } = item else { continue };
+        let at = *record as usize;
+        let known = match (found[at], *op) {
+            (Found::Nothing, _) | (Found::Other, Op::Index) => None,
+            (_, op) => Some(op),
+        };
+        let Some(op) = known else {
+            *record = next;
+            next += 1;
+            continue;
+        };
+        kept[at] = false;
+        let of = &batch.records()[at];
+        let index = batch.index_of(of).to_string();
+        let id = of.id.as_deref().unwrap_or_default().to_owned();
+        *item = match op {
+            Op::Index => Item::Same(Box::new(SameItem { op, index, id })),
+            op => {
+                let fault = parse::conflict(&id);
+                telemetry::count_by(Metric::IngestRejectedRecords, "reason", fault.kind, 1);
+                Item::Failed(Box::new(FailedItem { op, index: Some(index), id: Some(id), fault }))
+            }
+        };
+    }
+    batch.retain(&kept);
+    (batch, items, Some(claimed))
 }
 
 fn parse_one(

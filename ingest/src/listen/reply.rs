@@ -8,7 +8,7 @@ use model::id::{NodeId, RecordSeq};
 use serde_json::value::RawValue;
 
 use super::filter_path::Filter;
-use crate::parse::{FailedItem, Item, Op};
+use crate::parse::{FailedItem, Item, Op, SameItem};
 
 /// What an answer is made from.
 pub(super) struct Answered {
@@ -58,12 +58,14 @@ pub(super) fn bulk(answered: &Answered, filter: &Filter) -> Vec<u8> {
         for item in &answered.items {
             let op = match item {
                 Item::Kept { op, .. } => *op,
+                Item::Same(same) => same.op,
                 Item::Failed(failed) => failed.op,
             };
             raw(&mut out, &format!("{{\"{}\":", op.name()));
             let shown = &shown[OPS.iter().position(|o| *o == op).unwrap_or(0)];
             match item {
                 Item::Kept { record, .. } => kept(&mut out, answered, *record, shown),
+                Item::Same(same) => same_item(&mut out, same, shown),
                 Item::Failed(item) => failed_item(&mut out, item, shown),
             }
             raw(&mut out, "},");
@@ -80,7 +82,10 @@ pub(super) fn document(answered: &Answered, filter: &Filter) -> Vec<u8> {
     let mut shown = shown(filter, &[]);
     shown[9] = false;
     let mut out = Vec::with_capacity(192);
-    kept(&mut out, answered, 0, &shown);
+    match answered.items.first() {
+        Some(Item::Same(same)) => same_item(&mut out, same, &shown),
+        _ => kept(&mut out, answered, 0, &shown),
+    }
     out
 }
 
@@ -104,6 +109,32 @@ fn kept(out: &mut Vec<u8>, answered: &Answered, at: u32, shown: &Shown) {
     }
     plain(out, shown[2], "\"_version\":1,");
     plain(out, shown[3], "\"result\":\"created\",");
+    shards(out, shown);
+    if shown[7] {
+        raw(out, &format!("\"_seq_no\":{},", seq.0));
+    }
+    plain(out, shown[8], "\"_primary_term\":1,");
+    plain(out, shown[9], "\"status\":201,");
+    close(out, b'}');
+}
+
+/// What is under an `_id` already is, for Elasticsearch, its next version.
+fn same_item(out: &mut Vec<u8>, item: &SameItem, shown: &Shown) {
+    out.push(b'{');
+    if shown[0] {
+        member(out, "_index", Some(&item.index));
+    }
+    if shown[1] {
+        member(out, "_id", Some(&item.id));
+    }
+    plain(out, shown[2], "\"_version\":2,");
+    plain(out, shown[3], "\"result\":\"updated\",");
+    shards(out, shown);
+    plain(out, shown[9], "\"status\":200,");
+    close(out, b'}');
+}
+
+fn shards(out: &mut Vec<u8>, shown: &Shown) {
     if shown[4] || shown[5] || shown[6] {
         raw(out, "\"_shards\":{");
         plain(out, shown[4], "\"total\":1,");
@@ -112,12 +143,6 @@ fn kept(out: &mut Vec<u8>, answered: &Answered, at: u32, shown: &Shown) {
         close(out, b'}');
         out.push(b',');
     }
-    if shown[7] {
-        raw(out, &format!("\"_seq_no\":{},", seq.0));
-    }
-    plain(out, shown[8], "\"_primary_term\":1,");
-    plain(out, shown[9], "\"status\":201,");
-    close(out, b'}');
 }
 
 fn failed_item(out: &mut Vec<u8>, item: &FailedItem, shown: &Shown) {

@@ -553,3 +553,48 @@ async fn a_client_that_hangs_up_changes_nothing() {
     let wait = move || crate::tests::until("the budget is free", || used.is_free());
     tokio::task::spawn_blocking(wait).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_known_id_is_a_conflict_and_the_same_document_is_kept_once() {
+    let server = serve(|_| {}).await;
+    let create = |id: &str, n: u32| {
+        format!("{{\"create\":{{\"_index\":\"a\",\"_id\":\"{id}\"}}}}\n{{\"n\":{n}}}\n")
+    };
+    let index = |id: &str, n: u32| create(id, n).replace("create", "index");
+    let statuses = |answer: &Answer| -> Vec<u64> {
+        let items = answer.json()["items"].as_array().unwrap().clone();
+        let status = |item: &serde_json::Value| {
+            let (_, of) = item.as_object().unwrap().iter().next().unwrap();
+            of["status"].as_u64().unwrap()
+        };
+        items.iter().map(status).collect()
+    };
+    let first = server.bulk(&(create("1", 1) + &create("1", 1) + &create("2", 1))).await;
+    assert_eq!(statuses(&first), [201, 409, 201]);
+    assert_eq!(first.json()["errors"], true);
+    let error = &first.json()["items"][1]["create"]["error"];
+    assert_eq!(error["type"], "version_conflict_engine_exception");
+    assert_eq!(
+        error["reason"],
+        "[1]: version conflict, document already exists (current version [1])"
+    );
+    // The whole request once more, as a shipper sends it that has heard no answer.
+    let again = server.bulk(&(create("1", 1) + &create("2", 1) + &create("3", 1))).await;
+    assert_eq!(statuses(&again), [409, 409, 201]);
+    let same = server.bulk(&(index("1", 1) + &index("4", 1) + &index("4", 1))).await;
+    assert_eq!(statuses(&same), [200, 201, 200]);
+    let item = &same.json()["items"][0]["index"];
+    assert_eq!((&item["result"], &item["_version"]), (&"updated".into(), &2.into()));
+    // Another document under the same id is kept beside it.
+    assert_eq!(statuses(&server.bulk(&index("1", 7)).await), [201]);
+    assert_eq!(statuses(&server.bulk(&index("1", 7)).await), [200]);
+    let single = server.send("PUT /a/_create/1", &[], b"{\"n\":1}").await;
+    assert_eq!(single.status, 409);
+    assert!(single.error().starts_with("version_conflict_engine_exception: [1]: version"));
+    let single = server.send("PUT /a/_doc/2", &[], b"{\"n\":1}").await;
+    assert_eq!((single.status, &single.json()["result"]), (200, &"updated".into()));
+    assert_eq!(server.send("PUT /b/_create/1", &[], b"{\"n\":1}").await.status, 201);
+    let kept = server.kept();
+    let n = |n: u32| format!("{{\"n\":{n}}}");
+    assert_eq!(kept, [n(1), n(1), n(1), n(1), n(7), n(1)]);
+}

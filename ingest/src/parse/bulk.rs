@@ -34,8 +34,21 @@ pub enum Item {
         /// Position in the batch.
         record: u32,
     },
+    /// Not kept again: the same document was under this `_id` already.
+    Same(Box<SameItem>),
     /// Not kept.
     Failed(Box<FailedItem>),
+}
+
+/// An action whose very document is there already.
+#[derive(Clone, Debug)]
+pub struct SameItem {
+    /// The action.
+    pub op: Op,
+    /// The index.
+    pub index: String,
+    /// The `_id`.
+    pub id: String,
 }
 
 /// An action whose document is not kept.

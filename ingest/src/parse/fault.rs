@@ -87,6 +87,18 @@ pub(crate) fn document_fault(error: &DocumentError) -> ItemFault {
     })
 }
 
+/// The fault of a document that is created a second time.
+pub(crate) fn conflict(id: &str) -> ItemFault {
+    ItemFault {
+        status: 409,
+        kind: "version_conflict_engine_exception",
+        reason: format!(
+            "[{}]: version conflict, document already exists (current version [1])",
+            clip(id)
+        ),
+    }
+}
+
 /// The fault of a document over the limit.
 pub(crate) fn too_long(bytes: usize, limits: &Limits) -> Option<ItemFault> {
     (bytes as u64 > limits.document_bytes_max).then(|| {

@@ -13,7 +13,9 @@ mod lines;
 mod tests;
 
 pub use action::Op;
-pub use bulk::{FailedItem, Item, ParsedBulk, Writes, bulk, bulk_to};
+pub use bulk::{FailedItem, Item, ParsedBulk, SameItem, Writes, bulk, bulk_to};
 pub use fault::{ItemFault, Limits, TooManyDocuments};
-pub(crate) use fault::{clip, document_fault, id_fault, index_fault, no_pipeline, too_long};
+pub(crate) use fault::{
+    clip, conflict, document_fault, id_fault, index_fault, no_pipeline, too_long,
+};
 pub use lines::{ParsedLines, lines};

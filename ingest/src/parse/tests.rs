@@ -27,6 +27,7 @@ fn look(body: &[u8], default_index: Option<&str>) -> Vec<String> {
                 let id = of(record.id.as_deref());
                 format!("{} {index}/{id} = {}", op.name(), parsed.batch.source(record))
             }
+            Item::Same(same) => format!("{} {}/{} =", same.op.name(), same.index, same.id),
             Item::Failed(failed) => {
                 let (index, id) = (of(failed.index.as_deref()), of(failed.id.as_deref()));
                 let ItemFault { kind, reason, .. } = &failed.fault;
