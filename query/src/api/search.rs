@@ -304,8 +304,10 @@ pub(super) async fn find(api: &Api, search: &Search, over: Over) -> Result<Found
                 let mut request = one.request.clone();
                 request.indexes = search.request.indexes.clone();
                 request.names = search.request.names.clone();
-                request.query =
-                    Query::all_of(vec![search.request.query.clone(), group(field, value)]);
+                request.query = Query::all_of(vec![
+                    search.request.query.clone(),
+                    group(field, value).constant(0.0),
+                ]);
                 request.post_filter = search.request.post_filter.clone();
                 let found = api.searcher.search_in(place(None, None), request).await?;
                 lists.push((name.clone(), found));

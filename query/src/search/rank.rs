@@ -16,7 +16,7 @@ use crate::error::{ErrorKind, QueryError};
 use crate::leaf::{LeafError, Run};
 use crate::merge::Merged;
 use crate::request::{SearchRequest, SortBy};
-use crate::score::{Asked, Named, Scorer, Scores, annotate};
+use crate::score::{Asked, Named, Scorer, Scores, Whole, annotate};
 
 /// What a search wants of scores.
 #[derive(Debug, Default)]
@@ -70,7 +70,9 @@ impl Task {
     pub fn prepare(&self, snapshot: &Snapshot, on: (&Run, &ThreadPool)) -> Result<(), LeafError> {
         let named = self.rank.named.iter().filter(|_| self.rank.named_scores).map(Named::scorer);
         let mut all = self.rank.scorer.as_deref().into_iter().chain(named);
-        all.try_for_each(|scorer| scorer.prepare(&self.indexes, snapshot, on))
+        let known = self.partials.as_deref();
+        let whole = Whole { indexes: &self.indexes, snapshot, known };
+        all.try_for_each(|scorer| scorer.prepare(whole, on))
     }
 
     /// The scores of rows that match, where hits are in their order or must have enough.
