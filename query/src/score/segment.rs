@@ -35,6 +35,12 @@ impl Scores {
         self.rows.binary_search(&row).ok().map_or(0.0, |at| self.scores[at])
     }
 
+    /// The best score of some of the rows.
+    pub fn best(&self, of: &RowSet) -> Option<f32> {
+        let scores = self.rows.iter().zip(&self.scores).filter(|(row, _)| of.contains(**row));
+        scores.map(|(_, score)| *score).reduce(f32::max)
+    }
+
     /// The rows with at least this score.
     pub fn at_least(&self, least: f32, docs: u32) -> RowSet {
         let mut out = RowSet::none(docs);

@@ -25,6 +25,8 @@ pub struct Rank {
     pub scorer: Option<Arc<Scorer>>,
     /// Records with a lower score do not match, where scores differ.
     pub min_score: Option<f32>,
+    /// The best score of all is told, although another order finds the first hits sooner.
+    pub best: bool,
     explain: bool,
     named: Vec<Named>,
     named_scores: bool,
@@ -58,7 +60,13 @@ impl Rank {
         };
         let named = if request.size > 0 { Named::of(&request.query)? } else { Vec::new() };
         let (explain, named_scores) = (ranking.explain, ranking.named);
-        Ok((Self { scorer, min_score, explain, named, named_scores }, ranked))
+        let best = ranking.best && !request.sort.is_empty() && ranked == Ranked::ByScore;
+        Ok((Self { scorer, min_score, best, explain, named, named_scores }, ranked))
+    }
+
+    /// Whether every record that matches is scored.
+    pub fn scores_all(&self) -> bool {
+        self.best || self.min_score.is_some()
     }
 }
 
@@ -85,7 +93,7 @@ impl Task {
         rows: &RowSet,
         wanted: usize,
     ) -> Result<Option<Scores>, LeafError> {
-        let needed = wanted > 0 && self.order.has_score() || self.rank.min_score.is_some();
+        let needed = wanted > 0 && self.order.has_score() || self.rank.scores_all();
         match self.rank.scorer.as_ref().filter(|scorer| needed && scorer.fixed().is_none()) {
             Some(scorer) if !rows.is_empty() => scorer.scores(segment, rows).map(Some),
             _ => Ok(None),
@@ -125,6 +133,9 @@ impl Task {
 
     /// The best score, when scores are the order of hits.
     pub fn max_score(&self, merged: &Merged) -> Option<f32> {
+        if self.rank.best {
+            return merged.best;
+        }
         let first = merged.candidates.first()?;
         match self.rank.scorer.as_ref()?.fixed() {
             Some(score) => Some(score),

@@ -232,6 +232,16 @@ fn check_scores(corpus: &Corpus, query: &Query) {
             None => first = Some(found),
             Some(first) => assert_eq!(*first, found, "layout {layout}: {query:?}"),
         }
+        // In another order the same is the best.
+        let ranking = Ranking { track: true, best: true, ..Ranking::default() };
+        let request = SearchRequest {
+            sort: vec![newest()],
+            track_total: TrackTotal::None,
+            ranking,
+            ..ranked(query, 3)
+        };
+        let sorted = answer(snapshot, &request).unwrap();
+        assert_eq!(sorted.max_score, got.max_score, "layout {layout}: {query:?}");
         // The first of them alone, and those with enough.
         let few = answer(snapshot, &ranked(query, 5)).unwrap();
         let hits: Vec<u64> = few.hits.iter().map(|hit| hit.seq.0).collect();
