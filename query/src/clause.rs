@@ -223,7 +223,8 @@ impl Clauses<'_> {
             _ => None,
         };
         let targets = [Some(target), inside].into_iter().flatten();
-        Ok(Query::any_of(targets.map(|t| test(t, Test::Exists)).collect()))
+        let each: Vec<Query> = targets.map(|t| test(t, Test::Exists)).collect();
+        Ok(if each.len() > 1 { Query::any_of(each).constant(1.0) } else { Query::any_of(each) })
     }
 
     /// The words of `text`, each a phrase of its tokens. Text without tokens matches nothing.

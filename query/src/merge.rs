@@ -19,6 +19,8 @@ pub struct SegmentAnswer {
     pub partials: Vec<Partial>,
     /// How long it took, if that was asked.
     pub spent: Option<Box<Spent>>,
+    /// The best score of its records, if that was asked.
+    pub best: Option<f32>,
 }
 
 /// What several segments answer.
@@ -38,6 +40,8 @@ pub struct Merged {
     pub timed_out: bool,
     /// How long each segment took, if that was asked.
     pub spent: Vec<Spent>,
+    /// The best score of all records, if that was asked.
+    pub best: Option<f32>,
 }
 
 impl Merged {
@@ -45,6 +49,7 @@ impl Merged {
     pub fn add(&mut self, order: &Order, wanted: usize, part: SegmentAnswer) {
         self.count += part.count;
         self.partly |= part.partly;
+        self.best = self.best.into_iter().chain(part.best).reduce(f32::max);
         if !part.candidates.is_empty() {
             self.candidates.extend(part.candidates);
             self.candidates.sort_by(|a, b| order.compare(a, b));

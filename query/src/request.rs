@@ -69,6 +69,8 @@ pub struct SearchRequest {
 pub struct Ranking {
     /// Hits have scores although they are in another order.
     pub track: bool,
+    /// The best score is told, although hits are in another order.
+    pub best: bool,
     /// Hits tell why they have their scores.
     pub explain: bool,
     /// Records with a lower score do not match.

@@ -205,7 +205,7 @@ fn presentation(search: &Search, how: How) -> Presentation<'_> {
         version: search.version,
         seq_no: search.seq_no,
         scores: !sorted || search.scores,
-        max_score: !sorted,
+        max_score: !sorted || search.request.ranking.best,
         total_as_int: how.total_as_int,
         pit_id: search.pit.as_ref().map(|pit| pit.id.as_str()),
         inner: search
@@ -304,8 +304,10 @@ pub(super) async fn find(api: &Api, search: &Search, over: Over) -> Result<Found
                 let mut request = one.request.clone();
                 request.indexes = search.request.indexes.clone();
                 request.names = search.request.names.clone();
-                request.query =
-                    Query::all_of(vec![search.request.query.clone(), group(field, value)]);
+                request.query = Query::all_of(vec![
+                    search.request.query.clone(),
+                    group(field, value).constant(0.0),
+                ]);
                 request.post_filter = search.request.post_filter.clone();
                 let found = api.searcher.search_in(place(None, None), request).await?;
                 lists.push((name.clone(), found));
@@ -396,7 +398,8 @@ fn apply(reader: &mut Reader, search: &mut Search, params: &Params) -> Result<()
     }
     search.version |= params.flag("version")?.unwrap_or(false);
     search.seq_no |= params.flag("seq_no_primary_term")?.unwrap_or(false);
-    search.scores |= params.flag("track_scores")?.unwrap_or(false);
+    request.ranking.best |= params.flag("track_scores")?.unwrap_or(false);
+    search.scores |= request.ranking.best;
     let ranking = &mut search.request.ranking;
     ranking.track = search.scores;
     ranking.explain |= params.flag("explain")?.unwrap_or(false);

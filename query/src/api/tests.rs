@@ -6,6 +6,7 @@ mod documents;
 mod esql;
 mod kept;
 mod native;
+mod score;
 mod set_up;
 mod shape;
 

@@ -79,7 +79,10 @@ pub(super) fn take(
         }
         "version" => search.version = flag(key, value)?,
         "seq_no_primary_term" => search.seq_no = flag(key, value)?,
-        "track_scores" => search.scores |= flag(key, value)?,
+        "track_scores" => {
+            request.ranking.best = flag(key, value)?;
+            search.scores |= request.ranking.best;
+        }
         "explain" if !value.is_null() => request.ranking.explain = flag(key, value)?,
         "include_named_queries_score" => request.ranking.named = flag(key, value)?,
         "min_score" if !value.is_null() => {

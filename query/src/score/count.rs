@@ -3,7 +3,7 @@
 //!
 //! Knows neither weights nor scores.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use index::read::{Column, ColumnKind, RowSet, Templates, Values};
 use model::record::Value;

@@ -14,14 +14,13 @@ mod stats;
 
 use std::sync::{Arc, OnceLock};
 
-use index::read::{RowSet, Snapshot};
+use index::read::RowSet;
 use rayon::ThreadPool;
 
 use crate::aggregate::source::Segment;
 use crate::ast::{Function, Query};
 use crate::error::QueryError;
 use crate::leaf::{LeafError, Run};
-use crate::plan::IndexPatterns;
 
 pub use self::explain::Explanation;
 pub use self::page::{Annotated, Asked, Named, annotate};
@@ -29,6 +28,7 @@ use self::plan::{ScoreNode, Token};
 pub use self::segment::Scores;
 use self::segment::{Chosen, Scoring};
 use self::stats::Stats;
+pub use self::stats::Whole;
 
 /// The scores of a query.
 #[derive(Debug)]
@@ -69,14 +69,13 @@ impl Scorer {
     /// The search was stopped.
     pub fn prepare(
         &self,
-        indexes: &IndexPatterns,
-        snapshot: &Snapshot,
+        whole: Whole<'_>,
         (run, pool): (&Run, &ThreadPool),
     ) -> Result<(), LeafError> {
         if self.fixed.is_none() && self.stats.get().is_none() {
             let stats = match self.tokens.is_empty() {
                 true => Stats::default(),
-                false => stats::collect(&self.tokens, indexes, snapshot, (run, pool))?,
+                false => stats::collect(&self.tokens, whole, (run, pool))?,
             };
             let _ = self.stats.set(stats);
         }

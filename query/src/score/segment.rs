@@ -35,6 +35,12 @@ impl Scores {
         self.rows.binary_search(&row).ok().map_or(0.0, |at| self.scores[at])
     }
 
+    /// The best score of some of the rows.
+    pub fn best(&self, of: &RowSet) -> Option<f32> {
+        let scores = self.rows.iter().zip(&self.scores).filter(|(row, _)| of.contains(**row));
+        scores.map(|(_, score)| *score).reduce(f32::max)
+    }
+
     /// The rows with at least this score.
     pub fn at_least(&self, least: f32, docs: u32) -> RowSet {
         let mut out = RowSet::none(docs);
@@ -132,7 +138,7 @@ impl Scoring<'_> {
                     |row: &u32| if found.contains(*row) { constant.score } else { NO_MATCH };
                 Ok(rows.list.iter().map(score).collect())
             }
-            ScoreNode::Text(text) => self.text(text, rows),
+            ScoreNode::Text(text) => self.text(text, rows, sure),
             ScoreNode::Sum(sum) => self.sum(sum, rows, sure),
             ScoreNode::Best(parts, tie) => {
                 let parts = self.parts(parts, rows, sure && parts.len() == 1)?;
@@ -187,7 +193,7 @@ impl Scoring<'_> {
         Ok(rows.list.iter().enumerate().map(score).collect())
     }
 
-    fn text(&self, text: &TextScore, rows: Chosen<'_>) -> Result<Vec<f32>, LeafError> {
+    fn text(&self, text: &TextScore, rows: Chosen<'_>, sure: bool) -> Result<Vec<f32>, LeafError> {
         let mut out = vec![NO_MATCH; rows.list.len()];
         let mut take = |row: u32, score: f32| {
             if let Some(at) = rows.at(row) {
@@ -196,9 +202,14 @@ impl Scoring<'_> {
         };
         match &self.segment {
             Segment::Split(eval) => {
-                for (info, column, view) in eval.columns_of(&text.field)? {
+                let columns = eval.columns_of(&text.field)?;
+                let sure = sure && columns.len() == 1;
+                for (info, column, view) in columns {
                     let asked = ((info, &*column), (&text.field.test, view));
-                    let found = eval.column_rows(asked.0, asked.1, rows.set)?;
+                    let found = match sure {
+                        true => rows.set.clone(),
+                        false => eval.column_rows(asked.0, asked.1, rows.set)?,
+                    };
                     if found.is_empty() {
                         continue;
                     }

@@ -3,8 +3,8 @@
 //!
 //! Knows no queries: only the tokens that are asked for.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use index::read::{Column, ColumnKind, LiveBatch, RowSet, Snapshot, Split};
 use model::record::Value;
@@ -16,6 +16,7 @@ use super::plan::Token;
 use crate::erase::kept_rows;
 use crate::leaf::{Count, LeafError, LiveView, Memo, Run, SplitEval};
 use crate::plan::{IndexPatterns, Node};
+use crate::search::PartialCache;
 use crate::test::View;
 
 /// The strings of one field.
@@ -58,29 +59,63 @@ impl Stats {
     }
 }
 
+/// Where statistics are counted.
+#[derive(Clone, Copy)]
+pub struct Whole<'a> {
+    /// The indexes that are searched.
+    pub indexes: &'a IndexPatterns,
+    /// All records.
+    pub snapshot: &'a Snapshot,
+    /// What is known of splits: they never change.
+    pub known: Option<&'a PartialCache>,
+}
+
 /// Counts in a snapshot. Splits that cannot be read are left out: the search itself says so.
 ///
 /// # Errors
 /// The search was stopped.
 pub fn collect(
     tokens: &[Token],
-    indexes: &IndexPatterns,
-    snapshot: &Snapshot,
+    whole: Whole<'_>,
     (run, pool): (&Run, &ThreadPool),
 ) -> Result<Stats, LeafError> {
-    let mut out = Stats::default();
-    let live = |batch: &std::sync::Arc<LiveBatch>| of_live(tokens, indexes, (snapshot, batch), run);
-    let split = |split: &std::sync::Arc<Split>| {
-        let mut names = split.meta().indexes.iter().map(|(name, _)| name.as_str());
-        match names.any(|name| indexes.matches(name)) {
-            true => of_split(tokens, indexes, (snapshot, split), run),
+    let mut out = each_segment(
+        whole,
+        |batch| of_live(tokens, (whole, batch), run),
+        |split| of_split(tokens, (whole, split), run),
+        pool,
+    )?;
+    // How long texts are is asked only of fields that have one of the tokens somewhere.
+    out.found.retain(|_, found| *found > 0);
+    let paths: BTreeSet<&str> = out.found.keys().map(|(_, path)| path.as_str()).collect();
+    let fields = each_segment(
+        whole,
+        |batch| Ok(fields_of_live(&paths, (whole, batch))),
+        |split| fields_of_split(&paths, (whole, split), run),
+        pool,
+    )?;
+    out.fields = fields.fields;
+    Ok(out)
+}
+
+fn each_segment(
+    whole: Whole<'_>,
+    live: impl Fn(&LiveBatch) -> Result<Stats, LeafError> + Sync,
+    split: impl Fn(&Split) -> Result<Stats, LeafError> + Sync,
+    pool: &ThreadPool,
+) -> Result<Stats, LeafError> {
+    let in_split = |split_: &Arc<Split>| {
+        let mut names = split_.meta().indexes.iter().map(|(name, _)| name.as_str());
+        match names.any(|name| whole.indexes.matches(name)) {
+            true => split(split_),
             false => Ok(Stats::default()),
         }
     };
     let parts: Vec<Result<Stats, LeafError>> = pool.install(|| {
-        let live = snapshot.live.par_iter().map(live);
-        live.chain(snapshot.splits.par_iter().with_max_len(1).map(split)).collect()
+        let live = whole.snapshot.live.par_iter().map(|batch| live(batch));
+        live.chain(whole.snapshot.splits.par_iter().with_max_len(1).map(in_split)).collect()
     });
+    let mut out = Stats::default();
     for part in parts {
         match part {
             Ok(part) => out.add(part),
@@ -91,39 +126,42 @@ pub fn collect(
     Ok(out)
 }
 
+/// The rows of a split that count.
+fn counted_rows(
+    whole: Whole<'_>,
+    split: &Split,
+    eval: &SplitEval<'_>,
+) -> Result<RowSet, LeafError> {
+    let mut all = RowSet::all(eval.reader.docs());
+    if let Some(kept) = kept_rows(whole.snapshot, split, eval.reader)? {
+        all.and(&kept);
+    }
+    eval.matching_of(&Node::All, whole.indexes, &all)
+}
+
 fn of_split(
     tokens: &[Token],
-    indexes: &IndexPatterns,
-    (snapshot, split): (&Snapshot, &Split),
+    (whole, split): (Whole<'_>, &Split),
     run: &Run,
 ) -> Result<Stats, LeafError> {
     run.check()?;
     let reader = split.open()?;
     let memo = Memo::default();
-    let eval = SplitEval { reader: &reader, text_fields: &snapshot.text_fields, run, memo: &memo };
-    let mut all = RowSet::all(reader.docs());
-    if let Some(kept) = kept_rows(snapshot, split, &reader)? {
-        all.and(&kept);
-    }
-    let within = eval.matching_of(&Node::All, indexes, &all)?;
+    let text_fields = &whole.snapshot.text_fields;
+    let eval = SplitEval { reader: &reader, text_fields, run, memo: &memo };
+    let within = counted_rows(whole, split, &eval)?;
     let mut out = Stats::default();
     if within.is_empty() {
         return Ok(out);
     }
-    let whole = within.count() == reader.docs();
+    let all = within.count() == reader.docs();
     for (number, token) in tokens.iter().enumerate() {
         for (info, column, view) in eval.columns_of(token)? {
             if !is_text(&column, view) {
                 continue;
             }
             run.check()?;
-            if let Entry::Vacant(field) = out.fields.entry(info.path.clone()) {
-                field.insert(FieldStats {
-                    docs: u64::from(column.rows_with_value(&within)?.count()),
-                    tokens: count::tokens_of(&column, &within, run)?,
-                });
-            }
-            let known = match whole {
+            let known = match all {
                 true => eval.count_of((info, &column), (&token.test, view))?,
                 false => None,
             };
@@ -141,26 +179,74 @@ fn of_split(
     Ok(out)
 }
 
-/// Whether the strings of a column are scored by their words.
-pub fn is_text(column: &Column, view: View) -> bool {
-    matches!(column.kind(), ColumnKind::Dict | ColumnKind::Text) && view != View::Keyword
+fn fields_of_split(
+    paths: &BTreeSet<&str>,
+    (whole, split): (Whole<'_>, &Split),
+    run: &Run,
+) -> Result<Stats, LeafError> {
+    run.check()?;
+    let reader = split.open()?;
+    let memo = Memo::default();
+    let text_fields = &whole.snapshot.text_fields;
+    let eval = SplitEval { reader: &reader, text_fields, run, memo: &memo };
+    let within = counted_rows(whole, split, &eval)?;
+    let all = within.count() == reader.docs();
+    let mut out = Stats::default();
+    for path in paths {
+        let known = whole.known.filter(|_| all);
+        if let Some((docs, tokens)) = known.and_then(|known| known.field(split.meta(), path)) {
+            out.fields.insert((*path).to_owned(), FieldStats { docs, tokens });
+            continue;
+        }
+        let mut field = FieldStats::default();
+        for column in reader.columns(path)? {
+            if is_text(&column, View::Column) {
+                run.check()?;
+                field.docs += u64::from(column.rows_with_value(&within)?.count());
+                field.tokens += count::tokens_of(&column, &within, run)?;
+            }
+        }
+        if let Some(known) = known {
+            known.keep_field(split.meta(), path, (field.docs, field.tokens));
+        }
+        out.fields.insert((*path).to_owned(), field);
+    }
+    Ok(out)
+}
+
+/// The positions of the records of a batch that count.
+fn counted_records(whole: Whole<'_>, view: &LiveView<'_>) -> Vec<u32> {
+    let names = view.batch.indexes().iter();
+    let wanted: Vec<bool> = names.map(|name| whole.indexes.matches(name.as_str())).collect();
+    let records = (0u32..).zip(view.batch.records());
+    records.filter(|(_, record)| wanted[record.index as usize]).map(|(at, _)| at).collect()
+}
+
+fn fields_of_live(paths: &BTreeSet<&str>, (whole, batch): (Whole<'_>, &LiveBatch)) -> Stats {
+    let view = LiveView::new(batch, whole.snapshot.node, &whole.snapshot.text_fields);
+    let rows = counted_records(whole, &view);
+    let mut out = Stats::default();
+    for path in paths {
+        let Some(id) = view.batch.path_id(path) else { continue };
+        let mut field = FieldStats::default();
+        for row in &rows {
+            if let Some(counts) = count::of_record(&view, (*row, id), &[]) {
+                field.docs += 1;
+                field.tokens += u64::from(counts.length);
+            }
+        }
+        out.fields.insert((*path).to_owned(), field);
+    }
+    out
 }
 
 fn of_live(
     tokens: &[Token],
-    indexes: &IndexPatterns,
-    (snapshot, batch): (&Snapshot, &LiveBatch),
+    (whole, batch): (Whole<'_>, &LiveBatch),
     run: &Run,
 ) -> Result<Stats, LeafError> {
-    run.check()?;
-    let view = LiveView::new(batch, snapshot.node, &snapshot.text_fields);
-    let wanted: Vec<bool> =
-        view.batch.indexes().iter().map(|name| indexes.matches(name.as_str())).collect();
-    let rows: Vec<u32> = (0u32..)
-        .zip(view.batch.records())
-        .filter(|(_, record)| wanted[record.index as usize])
-        .map(|(at, _)| at)
-        .collect();
+    let view = LiveView::new(batch, whole.snapshot.node, &whole.snapshot.text_fields);
+    let rows = counted_records(whole, &view);
     let mut out = Stats::default();
     for (number, token) in tokens.iter().enumerate() {
         for (path, how) in view.paths_of(&token.target) {
@@ -168,25 +254,20 @@ fn of_live(
                 continue;
             }
             run.check()?;
-            let name = view.batch.paths()[path as usize].to_string();
-            if !out.fields.contains_key(&name) {
-                let mut field = FieldStats::default();
-                for row in &rows {
-                    if let Some(counts) = count::of_record(&view, (*row, path), &[]) {
-                        field.docs += 1;
-                        field.tokens += u64::from(counts.length);
-                    }
-                }
-                out.fields.insert(name.clone(), field);
-            }
             let has = |row: &&u32| {
                 let record = &view.batch.records()[**row as usize];
                 let mut values = view.batch.values(record, path);
                 values.any(|v| matches!(v, Value::Str(_)) && token.test.matches(v, how))
             };
             let found = rows.iter().filter(has).count() as u64;
+            let name = view.batch.paths()[path as usize].to_string();
             *out.found.entry((number, name)).or_default() += found;
         }
     }
     Ok(out)
+}
+
+/// Whether the strings of a column are scored by their words.
+pub fn is_text(column: &Column, view: View) -> bool {
+    matches!(column.kind(), ColumnKind::Dict | ColumnKind::Text) && view != View::Keyword
 }

@@ -35,7 +35,12 @@ impl Weighter<Key, SegmentAnswer> for ByBytes {
 #[derive(Debug)]
 pub struct PartialCache {
     cache: Cache<Key, SegmentAnswer, ByBytes>,
+    /// Of the strings of a field: how many records have some, and how many tokens they have.
+    fields: Cache<(SplitId, u128), (u64, u64)>,
 }
+
+/// The most fields of splits whose strings are known.
+const FIELDS_MAX: usize = 1 << 14;
 
 /// About how large an answer is, in bytes.
 const ANSWER_BYTES: u64 = 4096;
@@ -44,7 +49,18 @@ impl PartialCache {
     /// A cache of at most so many bytes.
     pub fn new(bytes_max: u64) -> Self {
         let items = (bytes_max / ANSWER_BYTES).clamp(16, 1 << 20) as usize;
-        Self { cache: Cache::with_weighter(items, bytes_max, ByBytes) }
+        let cache = Cache::with_weighter(items, bytes_max, ByBytes);
+        Self { cache, fields: Cache::new(FIELDS_MAX) }
+    }
+
+    /// How many records of a split have strings in a field, and how many tokens they have.
+    pub fn field(&self, split: &SplitMeta, path: &str) -> Option<(u64, u64)> {
+        self.fields.get(&(split.id.clone(), xxh3_128(path.as_bytes())))
+    }
+
+    /// Keeps what [`PartialCache::field`] says.
+    pub fn keep_field(&self, split: &SplitMeta, path: &str, known: (u64, u64)) {
+        self.fields.insert((split.id.clone(), xxh3_128(path.as_bytes())), known);
     }
 
     /// What a split answered.

@@ -169,8 +169,8 @@ impl Task {
             aggs,
             query,
             asked: format!(
-                "{:?}{:?}{:?}",
-                request.aggs, request.post_filter, request.ranking.min_score
+                "{:?}{:?}{:?}{}",
+                request.aggs, request.post_filter, request.ranking.min_score, rank.best
             ),
             partials: None,
             rank,
@@ -324,7 +324,7 @@ fn search_wave(
     merged: &mut Merged,
     (run, pool): (&Run, &ThreadPool),
 ) -> Result<(), QueryError> {
-    let counted = task.aggs.is_empty() && task.count_is_enough(merged.count);
+    let counted = task.aggs.is_empty() && !task.rank.best && task.count_is_enough(merged.count);
     let wave: Vec<(Item<'_>, bool)> = wave
         .iter()
         .map(|item| (*item, improves(task, merged, item.split)))
@@ -520,7 +520,9 @@ pub fn segment_answer(
             ..Spent::default()
         })
     });
-    Ok(SegmentAnswer { count: u64::from(hits.count()), partly: false, candidates, partials, spent })
+    let best = scores.filter(|_| task.rank.best).and_then(|scores| scores.best(hits));
+    let count = u64::from(hits.count());
+    Ok(SegmentAnswer { count, partly: false, candidates, partials, spent, best })
 }
 
 /// Of the rows those that pass the filter of the hits.

@@ -16,7 +16,7 @@ use crate::error::{ErrorKind, QueryError};
 use crate::leaf::{LeafError, Run};
 use crate::merge::Merged;
 use crate::request::{SearchRequest, SortBy};
-use crate::score::{Asked, Named, Scorer, Scores, annotate};
+use crate::score::{Asked, Named, Scorer, Scores, Whole, annotate};
 
 /// What a search wants of scores.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub struct Rank {
     pub scorer: Option<Arc<Scorer>>,
     /// Records with a lower score do not match, where scores differ.
     pub min_score: Option<f32>,
+    /// The best score of all is told, although another order finds the first hits sooner.
+    pub best: bool,
     explain: bool,
     named: Vec<Named>,
     named_scores: bool,
@@ -58,7 +60,13 @@ impl Rank {
         };
         let named = if request.size > 0 { Named::of(&request.query)? } else { Vec::new() };
         let (explain, named_scores) = (ranking.explain, ranking.named);
-        Ok((Self { scorer, min_score, explain, named, named_scores }, ranked))
+        let best = ranking.best && !request.sort.is_empty() && ranked == Ranked::ByScore;
+        Ok((Self { scorer, min_score, best, explain, named, named_scores }, ranked))
+    }
+
+    /// Whether every record that matches is scored.
+    pub fn scores_all(&self) -> bool {
+        self.best || self.min_score.is_some()
     }
 }
 
@@ -70,7 +78,9 @@ impl Task {
     pub fn prepare(&self, snapshot: &Snapshot, on: (&Run, &ThreadPool)) -> Result<(), LeafError> {
         let named = self.rank.named.iter().filter(|_| self.rank.named_scores).map(Named::scorer);
         let mut all = self.rank.scorer.as_deref().into_iter().chain(named);
-        all.try_for_each(|scorer| scorer.prepare(&self.indexes, snapshot, on))
+        let known = self.partials.as_deref();
+        let whole = Whole { indexes: &self.indexes, snapshot, known };
+        all.try_for_each(|scorer| scorer.prepare(whole, on))
     }
 
     /// The scores of rows that match, where hits are in their order or must have enough.
@@ -83,7 +93,7 @@ impl Task {
         rows: &RowSet,
         wanted: usize,
     ) -> Result<Option<Scores>, LeafError> {
-        let needed = wanted > 0 && self.order.has_score() || self.rank.min_score.is_some();
+        let needed = wanted > 0 && self.order.has_score() || self.rank.scores_all();
         match self.rank.scorer.as_ref().filter(|scorer| needed && scorer.fixed().is_none()) {
             Some(scorer) if !rows.is_empty() => scorer.scores(segment, rows).map(Some),
             _ => Ok(None),
@@ -123,6 +133,9 @@ impl Task {
 
     /// The best score, when scores are the order of hits.
     pub fn max_score(&self, merged: &Merged) -> Option<f32> {
+        if self.rank.best {
+            return merged.best;
+        }
         let first = merged.candidates.first()?;
         match self.rank.scorer.as_ref()?.fixed() {
             Some(score) => Some(score),

@@ -56,7 +56,7 @@ pub fn search_split(
         return Ok(SegmentAnswer::default());
     }
     let by_steps = task.aggs.is_empty()
-        && task.rank.min_score.is_none()
+        && !task.rank.scores_all()
         && (share.wanted == 0 || task.order.by_time().is_some());
     let counted = match by_steps && task.part.is_all() {
         true => known_count(task, &eval, &within)?,

@@ -218,7 +218,7 @@ proptest! {
     #[test]
     fn nothing_panics_and_spans_lie_in_the_text(
         text in "\\PC{0,40}",
-        near in "([a-z*?]{1,3}|[()\\[\\]{}\"/:=<>~^+!&|\\\\-]| |AND |OR |NOT | TO |@timestamp:|_index:){0,20}",
+        near in "([a-z*?]{1,3}|[0-9.]{1,3}|[()\\[\\]{}\"/:=<>~^+!&|\\\\-]| |AND |OR |NOT | TO |@timestamp:|_index:){0,20}",
     ) {
         for text in [&text, &near] {
             for options in [Options::lucene(), Options::logdrive()] {

@@ -7,7 +7,11 @@ use super::*;
 use crate::request::{Agg, AggKind, Metric, MetricAgg, Slice};
 use crate::search::order::Position;
 
-fn search(snapshot: &Snapshot, request: &SearchRequest, after: Option<Position>) -> SearchAnswer {
+pub(super) fn search(
+    snapshot: &Snapshot,
+    request: &SearchRequest,
+    after: Option<Position>,
+) -> SearchAnswer {
     let mut task = Task::new(request).unwrap();
     if let Some(after) = after {
         task.resume(after);
@@ -168,6 +172,7 @@ proptest! {
         scan in any::<bool>(),
         size in 1usize..60,
     ) {
+        let keys = if keys.is_empty() { vec![newest()] } else { keys };
         let keys = if scan { vec![SortKey::new(SortBy::Scan, true)] } else { keys };
         let naive = if scan { Vec::new() } else { keys.clone() };
         let mut want = matching(small(), &query);

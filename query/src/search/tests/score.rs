@@ -232,6 +232,16 @@ fn check_scores(corpus: &Corpus, query: &Query) {
             None => first = Some(found),
             Some(first) => assert_eq!(*first, found, "layout {layout}: {query:?}"),
         }
+        // In another order the same is the best.
+        let ranking = Ranking { track: true, best: true, ..Ranking::default() };
+        let request = SearchRequest {
+            sort: vec![newest()],
+            track_total: TrackTotal::None,
+            ranking,
+            ..ranked(query, 3)
+        };
+        let sorted = answer(snapshot, &request).unwrap();
+        assert_eq!(sorted.max_score, got.max_score, "layout {layout}: {query:?}");
         // The first of them alone, and those with enough.
         let few = answer(snapshot, &ranked(query, 5)).unwrap();
         let hits: Vec<u64> = few.hits.iter().map(|hit| hit.seq.0).collect();
@@ -344,5 +354,39 @@ fn hits_say_which_named_queries_they_match_and_why() {
                 assert!((parts - why.value).abs() < 1e-5);
             }
         }
+    }
+}
+
+#[test]
+fn pages_in_the_order_of_scores_are_the_whole() {
+    let words = ["error", "timeout", "10"].map(|word| vec![word.to_owned()]);
+    let query = Query::field("message", Test::Words { words: words.to_vec(), minimum: 1 });
+    for snapshot in &small().snapshots {
+        let all: Vec<u64> = answer(snapshot, &ranked(&query, 1_000))
+            .unwrap()
+            .hits
+            .iter()
+            .map(|h| h.seq.0)
+            .collect();
+        assert!(all.len() > 50);
+        let (mut got, mut after) = (Vec::new(), None);
+        loop {
+            let page = pages::search(snapshot, &ranked(&query, 17), after.take());
+            got.extend(page.hits.iter().map(|hit| hit.seq.0));
+            match page.position {
+                Some(position) if !page.hits.is_empty() => after = Some(position),
+                _ => break,
+            }
+        }
+        assert_eq!(got, all);
+        let last = SortKey::new(SortBy::Sequence, true);
+        let sort = vec![SortKey::new(SortBy::Score, true), last];
+        let mut request = SearchRequest { sort, ..ranked(&query, 17) };
+        let mut got = Vec::new();
+        while let Some(hit) = answer(snapshot, &request).unwrap().hits.last() {
+            request.search_after = Some(hit.sort.clone());
+            got.push(hit.seq.0);
+        }
+        assert_eq!(got.len(), all.len().div_ceil(17));
     }
 }
