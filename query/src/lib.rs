@@ -7,7 +7,6 @@ pub mod api;
 pub mod ast;
 pub mod clause;
 pub mod dates;
-pub mod decimal;
 pub mod elastic;
 pub mod erase;
 pub mod error;

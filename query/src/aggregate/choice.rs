@@ -7,9 +7,9 @@ use serde_json::Value as Json;
 
 use super::key::Key;
 use super::keyed::RawKey;
+use super::print::Decimal;
 use super::source::FieldValues;
 use crate::dates::Formats;
-use crate::decimal::Decimal;
 use crate::error::QueryError;
 use crate::leaf::{LeafError, Run};
 use crate::request::{Choice, ChoiceOf};
@@ -217,7 +217,10 @@ impl KeyFormat {
     /// It is neither.
     pub fn new(format: Option<&str>) -> Result<Self, QueryError> {
         let Some(format) = format else { return Ok(Self::default()) };
-        let numbers = Decimal::parse(format);
+        let numbers = match format.contains(['#', '0']) {
+            true => Decimal::parse(format),
+            false => Err(QueryError::illegal(format!("Malformed pattern \"{format}\""))),
+        };
         match (Formats::parse(format), numbers) {
             (Ok(times), numbers) => {
                 Ok(Self { times, numbers: numbers.ok(), named: true, zone: None })

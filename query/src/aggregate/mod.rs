@@ -358,6 +358,14 @@ impl Planned {
         }
     }
 
+    /// The aggregations in the buckets of its answer.
+    fn answered(&self) -> &Plan {
+        match (&self.kind, self.subs.first()) {
+            (Kind::More(more), Some(inner)) if more.role() == Role::Around => &inner.subs,
+            _ => &self.subs,
+        }
+    }
+
     /// Whether it counts all records, whatever the query.
     fn is_of_all(&self) -> bool {
         match &self.kind {

@@ -21,6 +21,8 @@ use crate::tree::Object;
 pub(super) enum Role {
     /// It makes buckets.
     Buckets,
+    /// It makes buckets of those of an aggregation that is nested in it for that.
+    Around,
     /// It makes one bucket.
     Single,
     /// It makes one bucket of all records, whatever the query.

@@ -3,7 +3,7 @@
 use super::answer::Writer;
 use super::buckets::ordered;
 use super::collect::Collector;
-use super::more::{At, More};
+use super::more::{At, More, Role};
 use super::partial::{Bucket, Partial};
 use super::slots::{Filters, Passing};
 use super::terms::TermsPlan;
@@ -60,6 +60,10 @@ pub(super) fn inner_of_single(partial: Partial) -> Bucket {
 }
 
 impl More for RareTerms {
+    fn role(&self) -> Role {
+        Role::Around
+    }
+
     fn empty(&self, subs: &[Planned]) -> Partial {
         super::more::one_bucket(0, empty(subs))
     }

@@ -63,6 +63,10 @@ fn counted(agg: &SignificantAgg, subs: Plan) -> Result<Planned, QueryError> {
 }
 
 impl More for Significant {
+    fn role(&self) -> Role {
+        Role::Around
+    }
+
     fn empty(&self, subs: &[Planned]) -> Partial {
         one_bucket(0, empty(subs))
     }
@@ -95,8 +99,7 @@ impl More for Significant {
         out: &mut Object,
     ) -> Result<(), QueryError> {
         let Some((docs, Partial::Keyed(map))) = inner_of(partial) else { return Ok(()) };
-        let nothing_inside = Plan::default();
-        let subs = planned.subs.first().map_or(&nothing_inside, |inner| &inner.subs);
+        let subs = planned.answered();
         let nothing = (0, HashMap::new());
         let (all_docs, all) = match writer.backgrounds.get(self.background) {
             Some(bucket) => match bucket.subs.first() {

@@ -40,8 +40,7 @@ pub fn fill(
             Some(highlight) => Some(Highlighter::new(highlight, query)?),
             None => None,
         };
-        let mut found =
-            page(snapshot, &hits.list, (&hits.order, &wanted), |split, e| failed(split, e));
+        let mut found = page(snapshot, &hits.list, (&hits.order, &wanted), &mut *failed);
         if let Some(marks) = &marks {
             marks.apply(&mut found, &snapshot.text_fields, run).map_err(stopped)?;
         }

@@ -67,7 +67,7 @@ pub(super) fn run(plan: &Plan, answer: &mut Object, buckets_max: usize) -> Resul
 
 /// The pipelines of the aggregations in a bucket.
 fn nested(plan: &Plan, bucket: &mut Object, shared: &Shared) -> Result<(), QueryError> {
-    for planned in plan.iter().filter(|planned| planned.subs.has_stages()) {
+    for planned in plan.iter().filter(|planned| planned.answered().has_stages()) {
         let Some(Tree::Object(body)) = bucket.get_mut(&planned.name) else { continue };
         if body.get("doc_count").is_some() {
             single(planned, body, shared)?;
@@ -82,8 +82,8 @@ fn nested(plan: &Plan, bucket: &mut Object, shared: &Shared) -> Result<(), Query
 
 /// Those in the one bucket of an aggregation.
 fn single(planned: &Planned, body: &mut Object, shared: &Shared) -> Result<(), QueryError> {
-    nested(&planned.subs, body, shared)?;
-    for stage in &planned.subs.stages {
+    nested(planned.answered(), body, shared)?;
+    for stage in &planned.answered().stages {
         if !stage.agg.kind.is_sibling() {
             return Err(QueryError::illegal(format!(
                 "Expected a multi bucket aggregation but got [{}] for aggregation [{}]",
@@ -99,9 +99,9 @@ fn single(planned: &Planned, body: &mut Object, shared: &Shared) -> Result<(), Q
 /// Those in the buckets of an aggregation.
 fn multi(planned: &Planned, rows: &mut Vec<Row>, shared: &Shared) -> Result<(), QueryError> {
     for row in rows.iter_mut() {
-        nested(&planned.subs, &mut row.bucket, shared)?;
+        nested(planned.answered(), &mut row.bucket, shared)?;
     }
-    for stage in &planned.subs.stages {
+    for stage in &planned.answered().stages {
         if stage.agg.kind.is_sibling() {
             for row in rows.iter_mut() {
                 let body = siblings::compute(stage, &row.bucket)?;

@@ -37,13 +37,6 @@ pub(super) fn read(o: &Options<'_>) -> Result<Option<AggKind>, QueryError> {
         "top_metrics" => return top_metrics(o).map(|t| Some(AggKind::TopMetrics(t))),
         "string_stats" => return string_stats(o).map(|s| Some(AggKind::StringStats(s))),
         "rate" => return rate(o).map(|r| Some(AggKind::Rate(r))),
-        "geo_bounds" | "geo_centroid" | "geo_line" | "cartesian_bounds" | "cartesian_centroid"
-        | "scripted_metric" | "t_test" | "matrix_stats" => {
-            return Err(QueryError::parsing(format!(
-                "[{}] of the aggregation [{}] is not supported in this version",
-                o.ty, o.name
-            )));
-        }
         _ => return Ok(None),
     };
     metric(o, simple).map(|m| Some(AggKind::Metric(m)))

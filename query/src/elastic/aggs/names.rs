@@ -86,7 +86,10 @@ const NAMES: [&str; 77] = [
 /// The error of an aggregation that is none of ours.
 pub(super) fn unknown(ty: &str) -> QueryError {
     let why = match ty {
-        _ if ty.starts_with("geo") => "logs have no geo points or shapes",
+        _ if ty.starts_with("geo") || ty.starts_with("cartesian") => {
+            "logs have no points or shapes"
+        }
+        "scripted_metric" => "no scripts are run over documents; use metrics and [bucket_script]",
         "nested" | "reverse_nested" => {
             "documents are not nested here: the values of inner objects are values of the document"
         }

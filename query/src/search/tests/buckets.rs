@@ -253,16 +253,55 @@ fn date_histograms_take_missing_order_and_bounds() {
     assert_eq!(days, ["2026-10-12", "2026-10-13"]);
     let later = agg(json!({"min_doc_count": 0, "extended_bounds": {"max": "2026-10-25"}}));
     assert_eq!(list(&later).last().unwrap()["key_as_string"], "2026-10-25T00:00:00.000Z");
-    for refused_options in [
-        json!({"hard_bounds": {"max": "2026-10-14"}, "extended_bounds": {"min": "2026-10-01", "max": "2026-10-20"}}),
-    ] {
-        let mut out = json!({"field": "created", "calendar_interval": "day"});
-        out.as_object_mut().unwrap().extend(refused_options.as_object().unwrap().clone());
-        assert!(
-            refused(&json!({"date_histogram": out}))
-                .starts_with("Extended bounds have to be inside hard bounds")
-        );
-    }
+    let refused_options = json!({"date_histogram": {"field": "created", "calendar_interval": "day",
+        "hard_bounds": {"max": "2026-10-14"}, "extended_bounds": {"min": "2026-10-01", "max": "2026-10-20"}}});
+    assert!(refused(&refused_options).starts_with("Extended bounds have to be inside hard bounds"));
+}
+
+#[test]
+fn date_histograms_keep_to_the_clock_of_their_zone() {
+    // The clocks of Berlin go back from three to two on 2026-10-25.
+    let starts = |options: Json| -> Vec<String> {
+        let mut agg = json!({"field": "absent", "time_zone": "Europe/Berlin"});
+        agg.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        list(&one(json!({"date_histogram": agg})))
+            .iter()
+            .map(|b| text(&b["key_as_string"]))
+            .collect()
+    };
+    let bounds = |min: &str, max: &str| json!({"min": min, "max": max});
+    let days = starts(
+        json!({"calendar_interval": "1d", "extended_bounds": bounds("2026-10-24", "2026-10-26")}),
+    );
+    assert_eq!(
+        days,
+        [
+            "2026-10-24T00:00:00.000+02:00",
+            "2026-10-25T00:00:00.000+02:00",
+            "2026-10-26T00:00:00.000+01:00"
+        ]
+    );
+    let hours = starts(
+        json!({"fixed_interval": "1h", "extended_bounds": bounds("2026-10-25T01:00", "2026-10-25T03:00")}),
+    );
+    assert_eq!(
+        hours,
+        [
+            "2026-10-25T01:00:00.000+02:00",
+            "2026-10-25T02:00:00.000+02:00",
+            "2026-10-25T02:00:00.000+01:00",
+            "2026-10-25T03:00:00.000+01:00",
+        ]
+    );
+    // They go forward from two to three on 2026-03-29.
+    let spring = starts(
+        json!({"calendar_interval": "hour", "extended_bounds": bounds("2026-03-29T01:00", "2026-03-29T04:00")}),
+    );
+    assert_eq!(spring.len(), 3, "{spring:?}");
+    let months = starts(
+        json!({"calendar_interval": "month", "format": "yyyy-MM", "extended_bounds": bounds("2026-02", "2026-04")}),
+    );
+    assert_eq!(months, ["2026-02", "2026-03", "2026-04"]);
 }
 
 #[test]

@@ -265,7 +265,7 @@ fn unknown_types_are_told_from_unsupported_ones() {
         ("xyzzy", "Unknown aggregation type [xyzzy]"),
         (
             "geo_bounds",
-            "The aggregation type [geo_bounds] is not supported: logs have no geo points or shapes",
+            "The aggregation type [geo_bounds] is not supported: logs have no points or shapes",
         ),
         (
             "reverse_nested",

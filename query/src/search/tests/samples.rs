@@ -124,12 +124,12 @@ fn significant_text_looks_at_words() {
     let query = json!({"match": {"message": "timeout"}});
     let agg = json!({"significant_text": {"field": "message", "size": 3, "min_doc_count": 2, "chi_square": {}}});
     let got = of(small(), &json!({"size": 0, "query": query, "aggs": {"a": agg}}));
-    let has = |d: &&Doc| {
+    let has = |d: &&'static Doc| {
         d.of("message")
             .iter()
             .any(|m| m.as_str().is_some_and(|m| model::token::tokens(m).any(|t| t == "timeout")))
     };
-    let count = all(small()).into_iter().filter(|d| has(&d)).count();
+    let count = all(small()).into_iter().filter(|d| has(d)).count();
     let first = &list(&got["a"])[0];
     assert_eq!(
         (&first["key"], &first["doc_count"], &first["bg_count"]),
