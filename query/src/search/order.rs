@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use model::time::{NS_PER_MS, Timestamp};
 use serde_json::{Number as JsonNumber, Value as Json};
 
-use crate::dates::Formats;
+use crate::dates::{Dates, Formats, Rounding};
 use crate::error::QueryError;
 use crate::request::{NumericType, SearchRequest, SortBy, SortKey, SortMode};
 use crate::test::compare::Number;
@@ -370,6 +370,13 @@ impl KeyPlan {
                 let in_unit = at.saturating_mul(given_ns) / self.unit_ns;
                 Ok(SortValue::Number(Number::Int(in_unit)))
             }
+            (SortBy::Time, Json::String(text)) if self.formats.is_some() => {
+                let formats = self.formats.clone().unwrap_or_default();
+                let dates = Dates { now: Timestamp(0), formats, zone: TimeZone::UTC };
+                let read = dates.read(text, Rounding::Down);
+                let read = read.ok().or_else(|| Timestamp::parse(text));
+                read.map(|at| self.time(at.0)).ok_or_else(bad)
+            }
             (SortBy::Time, Json::String(text)) => match text.parse::<i64>() {
                 Ok(at) if self.shows_unit => Ok(self.time(at)),
                 Ok(ms) => Ok(self.time(Timestamp::from_millis(ms).0)),
@@ -377,6 +384,9 @@ impl KeyPlan {
             },
             (SortBy::Sequence | SortBy::Score | SortBy::Field(_), Json::Number(n)) => {
                 Ok(SortValue::Number(number(n)))
+            }
+            (SortBy::Sequence, Json::String(text)) => {
+                text.parse().map(|v| SortValue::Number(Number::Int(v))).map_err(|_| bad())
             }
             (SortBy::Field(_) | SortBy::Id, Json::String(text)) => {
                 Ok(SortValue::Text(text.as_str().into()))
