@@ -238,10 +238,13 @@ impl Deleting for Deleter {
 impl Labels for IndexSource {
     fn has(&self, index: &str) -> bool {
         let snapshot = self.0.snapshot(&Tenant::default());
-        let published = snapshot.splits.iter().flat_map(|s| s.meta().indexes.iter());
-        let mut live = snapshot.live.iter().flat_map(|l| l.batch.batch.indexes());
-        published.into_iter().any(|(name, _)| name.as_str() == index)
-            || live.any(|name| name.as_str() == index)
+        let published = snapshot.splits.iter().any(|split| {
+            split.meta().indexes.iter().any(|(name, _)| name.as_str() == index)
+                && !snapshot.is_index_deleted(split, index)
+        });
+        let mut live =
+            snapshot.live.iter().flat_map(|l| l.batch.batch.indexes().iter().zip(&l.index_docs));
+        published || live.any(|(name, docs)| *docs > 0 && name.as_str() == index)
     }
 }
 

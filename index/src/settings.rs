@@ -193,3 +193,34 @@ pub fn test_settings() -> Settings {
         retention: RetentionSettings { default_days: 0, rules: Vec::new(), learned: None },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Week;
+
+    impl Lifetimes for Week {
+        fn days_of(&self, index: &IndexName) -> Option<u32> {
+            index.as_str().starts_with("weekly").then_some(7)
+        }
+    }
+
+    #[test]
+    fn rules_go_before_what_clients_say_and_that_before_the_default() {
+        let rule =
+            |indexes: &str, days| RetentionRule { indexes: indexes.to_owned(), days, bytes_max: 0 };
+        let settings = RetentionSettings {
+            default_days: 30,
+            rules: vec![rule("weekly-own", Some(1)), rule("weekly-default", None)],
+            learned: Some(Arc::new(Week)),
+        };
+        let days = |index: &str| settings.of(&IndexName::new(index)).days;
+        for (index, want) in
+            [("weekly", 7), ("weekly-own", 1), ("weekly-default", 30), ("other", 30)]
+        {
+            assert_eq!(days(index), want, "{index}");
+        }
+    }
+}

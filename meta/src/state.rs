@@ -356,6 +356,15 @@ impl State {
         if let Some(Json::Object(own)) = entry.map(|e| e.mappings.clone()) {
             crate::template::merge_mappings(&mut out, own);
         }
+        if self.backing.contains_key(index) {
+            // Every document of a data stream has a time.
+            let fields = out.entry("properties").or_insert_with(|| Json::Object(Map::new()));
+            if let Json::Object(fields) = fields
+                && !fields.contains_key("@timestamp")
+            {
+                fields.insert("@timestamp".to_owned(), serde_json::json!({ "type": "date" }));
+            }
+        }
         out
     }
 }

@@ -1,7 +1,6 @@
 //! What can be done with which field? `_field_caps`: declared fields and those that records have.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 
 use axum::response::Response;
 use index::read::Snapshot;
@@ -142,20 +141,42 @@ pub(super) async fn field_caps(api: Api, call: Call) -> Result<Response, ApiErro
     let fields = mapping::read_fields(&api, snapshot, &full).await?;
     let state = indexes.state;
     let body = tokio::task::spawn_blocking(move || answer(&asked, &state, &fields, names)).await;
-    reply::json(&call, body.map_err(|e| ApiError::internal(&e))?)
+    reply::json(&call, body.map_err(|e| ApiError::internal(&e))??)
 }
 
 type ByType = BTreeMap<String, Bits>;
 
-fn answer(asked: &Asked, state: &State, fields: &Fields, names: BTreeSet<String>) -> Json {
+/// Most names of indexes that are listed beside fields.
+const LISTED_MAX: usize = 1_000_000;
+
+fn answer(
+    asked: &Asked,
+    state: &State,
+    fields: &Fields,
+    names: BTreeSet<String>,
+) -> Result<Json, ApiError> {
     let names: Vec<String> = names.into_iter().collect();
     let mut all: BTreeMap<String, ByType> = BTreeMap::new();
     if asked.metadata != Some(true) {
         gather(asked, state, (fields, &names), &mut all);
     }
     let mut out = Map::new();
+    let mut listed = 0;
     for (path, types) in &all {
         let caps = capabilities(asked, types, &names);
+        listed +=
+            caps.values().filter_map(|c| c["indices"].as_array()).map(Vec::len).sum::<usize>();
+        if listed > LISTED_MAX {
+            return Err(ApiError::new(
+                429,
+                "circuit_breaking_exception",
+                format!(
+                    "the fields of {} indexes have so many different types that more than \
+                     {LISTED_MAX} names would be listed; name fewer indexes or fields",
+                    names.len()
+                ),
+            ));
+        }
         if !caps.is_empty() {
             out.insert(path.clone(), Json::Object(caps));
         }
@@ -174,7 +195,7 @@ fn answer(asked: &Asked, state: &State, fields: &Fields, names: BTreeSet<String>
             }
         }
     }
-    json!({ "indices": names, "fields": out })
+    Ok(json!({ "indices": names, "fields": out }))
 }
 
 /// Fields with their types, and the indexes that have them so. What is declared goes before what
@@ -216,8 +237,8 @@ fn gather(
             })
             .collect(),
     };
-    for (bits, declared) in declared(state, names) {
-        for field in declared.iter() {
+    for bits in groups(state, names) {
+        for field in declared(state, names, &bits) {
             let skipped = (field.multi_field && !asked.multi_fields)
                 || (field.ty == "object" && !asked.parents)
                 || (field.ty == "nested" && !(asked.parents && asked.nested));
@@ -268,8 +289,8 @@ fn has_path(fields: &Fields, path: &str) -> bool {
     fields.paths.binary_search_by(|(known, _)| (**known).cmp(path)).is_ok()
 }
 
-/// Declared fields by the indexes that have them in common: those of one template are read once.
-fn declared(state: &State, names: &[String]) -> Vec<(Bits, Arc<Vec<Declared>>)> {
+/// Indexes whose declared fields are the same: those of one template, which is read once.
+fn groups(state: &State, names: &[String]) -> Vec<Bits> {
     let mut groups: HashMap<String, Bits> = HashMap::new();
     for (at, name) in names.iter().enumerate() {
         let of = state.stream_of(name).unwrap_or(name);
@@ -281,17 +302,17 @@ fn declared(state: &State, names: &[String]) -> Vec<(Bits, Arc<Vec<Declared>>)> 
         };
         groups.entry(key).or_insert_with(|| Bits::new(names.len())).set(at);
     }
-    let mut out = Vec::with_capacity(groups.len());
-    for bits in groups.into_values() {
-        let Some(first) = bits.each(names.len()).next() else { continue };
+    groups.into_values().collect()
+}
+
+/// The fields that clients declared of a group of indexes.
+fn declared(state: &State, names: &[String], group: &Bits) -> Vec<Declared> {
+    let mut list = Vec::new();
+    if let Some(first) = group.each(names.len()).next() {
         let mapping = Json::Object(state.mappings_of(&names[first]));
-        let mut list = Vec::new();
         visit(&mapping, &mut String::new(), false, &mut list);
-        if !list.is_empty() {
-            out.push((bits, Arc::new(list)));
-        }
     }
-    out
+    list
 }
 
 fn visit(mapping: &Json, path: &mut String, multi_field: bool, out: &mut Vec<Declared>) {

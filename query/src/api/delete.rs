@@ -262,6 +262,12 @@ fn task_id(api: &Api, id: u64) -> String {
     format!("{}:{id}", node_id(api))
 }
 
+/// Deletions whose records are being looked for: task, action, and when each began.
+pub(super) fn running(api: &Api) -> Vec<(String, &'static str, Timestamp)> {
+    let begun = api.tasks.all().into_iter().filter(|begun| begun.failed.is_none());
+    begun.map(|begun| (task_id(api, begun.delete.id), ACTION, begun.delete.at)).collect()
+}
+
 fn names(indexes: &[IndexName]) -> String {
     indexes.iter().map(IndexName::as_str).collect::<Vec<_>>().join(", ")
 }

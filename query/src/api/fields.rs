@@ -295,7 +295,11 @@ pub(super) fn fields(
         }
     }
     for split in &snapshot.splits {
-        let list: Vec<&str> = split.meta().indexes.iter().map(|(n, _)| n.as_str()).collect();
+        let list = split.meta().indexes.iter().map(|(name, _)| {
+            let gone = snapshot.is_index_deleted(split, name.as_str());
+            if gone { "" } else { name.as_str() }
+        });
+        let list: Vec<&str> = list.collect();
         if !list.iter().any(|name| wanted.contains(*name)) {
             continue;
         }

@@ -17,6 +17,8 @@ use crate::plan::glob;
 
 /// Deeper names stay one dotted name, so that no client or we overflow on the nesting.
 const OBJECT_DEPTH_MAX: usize = 40;
+/// Most fields of the mappings in one answer.
+const FIELDS_MAX: usize = 500_000;
 
 /// The fields of indexes, read off the runtime.
 pub(super) async fn read_fields(
@@ -43,13 +45,26 @@ pub(super) async fn all(
     let fields = read_fields(api, snapshot, &full).await?;
     let (state, names) = (state.clone(), names.clone());
     let made = tokio::task::spawn_blocking(move || {
-        let one = |name: String| {
+        let mut out = Map::new();
+        let mut count = 0;
+        for name in names {
             let mapping = Json::Object(mapping_of(&state, &fields, &name));
-            (name, mapping)
-        };
-        names.into_iter().map(one).collect()
+            leaves(&mapping, &mut String::new(), &mut |_, _, _| count += 1);
+            if count > FIELDS_MAX {
+                return Err(ApiError::new(
+                    429,
+                    "circuit_breaking_exception",
+                    format!(
+                        "the mappings of these indexes have more than {FIELDS_MAX} fields \
+                         together; name fewer indexes"
+                    ),
+                ));
+            }
+            out.insert(name, mapping);
+        }
+        Ok(out)
     });
-    made.await.map_err(|e| ApiError::internal(&e))
+    made.await.map_err(|e| ApiError::internal(&e))?
 }
 
 /// What clients declared of an index, and the other fields that it has.

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::super::call::Call;
 use super::super::error::ApiError;
 use super::super::indexes::{Indexes, LOOKUP_PARAMS, Lookup};
-use super::super::{Api, aliases, indexes, search};
+use super::super::{Api, aliases, delete, indexes, search};
 use super::{Cell, Column, PARAMS, more, respond, shown};
 use crate::request::SearchRequest;
 
@@ -42,7 +42,7 @@ pub(super) async fn table(api: Api, call: Call, name: &str) -> Result<Response, 
         "thread_pool" => (&THREADS, thread_rows(&api, &call)),
         "recovery" => (&RECOVERY, Vec::new()),
         "pending_tasks" => (&PENDING, Vec::new()),
-        "tasks" => (&TASKS, Vec::new()),
+        "tasks" => (&TASKS, task_rows(&api)),
         "nodeattrs" => (&ATTRIBUTES, Vec::new()),
         "fielddata" => (&FIELDDATA, Vec::new()),
         _ => (&PLUGINS, Vec::new()),
@@ -390,7 +390,9 @@ fn segment_rows(api: &Api, call: &Call) -> Result<Rows, ApiError> {
     let mut rows = Vec::new();
     for split in &snapshot.splits {
         let meta = split.meta();
-        for (name, docs) in meta.indexes.iter().filter(|(n, _)| found.contains_key(n.as_str())) {
+        let shown =
+            |name: &str| found.contains_key(name) && !snapshot.is_index_deleted(split, name);
+        for (name, docs) in meta.indexes.iter().filter(|(n, _)| shown(n.as_str())) {
             let share = u128::from(meta.object_bytes) * u128::from(*docs);
             let bytes = u64::try_from(share / u128::from(meta.docs.max(1))).unwrap_or(u64::MAX);
             rows.push(vec![
@@ -472,6 +474,22 @@ const TASKS: [Column; 8] = [
     shown("running_time", "time", "running time"),
     shown("node", "n", "node name"),
 ];
+fn task_rows(api: &Api) -> Rows {
+    let row = |(id, action, at): (String, &str, model::time::Timestamp)| {
+        vec![
+            action.into(),
+            id.into(),
+            "-".into(),
+            "transport".into(),
+            Cell::Text(at.millis().to_string()),
+            at.rfc3339().get(11..19).unwrap_or_default().into(),
+            Cell::Millis((api.now().millis() - at.millis()).max(0)),
+            api.settings.cluster_name.clone().into(),
+        ]
+    };
+    delete::running(api).into_iter().map(row).collect()
+}
+
 const ATTRIBUTES: [Column; 5] = [
     shown("node", "", "node name"),
     shown("host", "h", "host name"),
