@@ -21,7 +21,7 @@ use crate::support::Server;
 /// Files that run at once.
 const THREADS: usize = 4;
 /// The scenarios are at least so many steps: it only grows.
-const STEPS_MIN: usize = 1;
+const STEPS_MIN: usize = 800;
 
 /// A file of scenarios, read.
 pub struct Scenario {

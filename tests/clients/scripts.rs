@@ -10,30 +10,29 @@ use serde_json::{Value, json};
 use super::{Case, check, client, misses, ours, outcome, port, python, tools, works};
 use crate::support::Server;
 
-const SCROLL: &str = "scroll";
 const CASES_8_9: &[Case] = &[
     works("product"),
     works("bulk"),
     works("streaming_bulk"),
     works("parallel_bulk"),
-    misses("compressed_bulk", "compressed bodies of searches"),
+    works("compressed_bulk"),
     works("bulk_errors"),
     works("search"),
     works("errors"),
     misses("conflict", "409 for a known _id"),
-    misses("scan", SCROLL),
-    misses("pit", "points in time"),
-    misses("documents_by_id", "GET _doc"),
-    misses("metadata", "stored metadata"),
+    works("scan"),
+    works("pit"),
+    works("documents_by_id"),
+    works("metadata"),
     works("delete_index"),
     works("delete_by_query"),
-    misses("sniff", "_nodes/http"),
+    works("sniff"),
     works("cat"),
-    misses("async_search", "_async_search"),
+    works("async_search"),
     misses("esql", "ES|QL"),
     misses("sql", "SQL"),
     works("asynchronous"),
-    misses("asynchronous_scan", SCROLL),
+    works("asynchronous_scan"),
 ];
 
 /// Runs the cases of a Python script against a server of their own.
@@ -59,24 +58,19 @@ fn elasticsearch_py_9() {
 
 #[test]
 fn elasticsearch_py_7() {
-    let cases = [works("bulk"), works("search"), works("errors"), misses("scan", SCROLL)];
+    let cases = [works("bulk"), works("search"), works("errors"), works("scan")];
     run_python("7", "es7.py", &cases);
 }
 
 #[test]
 fn opensearch_py() {
-    run_python("7", "opensearch.py", &[works("bulk"), misses("scan", SCROLL)]);
+    run_python("7", "opensearch.py", &[works("bulk"), works("scan")]);
 }
 
 #[test]
 fn elasticsearch_dsl() {
-    let cases = [
-        works("search"),
-        works("aggregations"),
-        misses("facets", "post_filter"),
-        misses("scan", SCROLL),
-        misses("document", "PUT of an index"),
-    ];
+    let cases =
+        [works("search"), works("aggregations"), works("facets"), works("scan"), works("document")];
     run_python("8", "dsl.py", &cases);
 }
 
@@ -105,9 +99,9 @@ fn elasticsearch_js() {
         works("search"),
         works("msearch"),
         works("errors"),
-        misses("compressed", "compressed bodies of searches"),
-        misses("scroll", SCROLL),
-        misses("asyncSearch", "_async_search"),
+        works("compressed"),
+        works("scroll"),
+        works("asyncSearch"),
     ];
     for major in ["8", "9"] {
         let dir = tempfile::tempdir().unwrap();
@@ -122,7 +116,7 @@ fn elasticsearch_js() {
 fn loggers_of_node() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path());
-    let cases = [works("pino"), works("winston"), misses("winstonTemplate", "stored metadata")];
+    let cases = [works("pino"), works("winston"), works("winstonTemplate")];
     check("loggers.mjs", &cases, |case| {
         outcome(node("loggers.mjs").args([server.url(), case])).map(drop)
     });
@@ -156,7 +150,7 @@ fn elasticdump() {
         command.args(["--input", from, "--output", to, "--type", "data", "--quiet"]);
         outcome(&mut command).map(drop)
     };
-    check("elasticdump", &[misses("data", SCROLL)], |_| {
+    check("elasticdump", &[works("data")], |_| {
         let file = file.display().to_string();
         dump(&format!("{}/dumped", server.url()), &file)?;
         dump(&file, &format!("{}/loaded", server.url()))?;
@@ -184,7 +178,7 @@ fn curator() {
         command.arg("--config").arg(&config).args(arguments);
         outcome(&mut command).map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    let cases = [misses("show", "_stats, _settings"), misses("delete", "DELETE of an index")];
+    let cases = [works("show"), works("delete")];
     check("curator", &cases, |case| match case {
         "show" => {
             let shown = run("curator_cli", &["show-indices"])?;

@@ -101,7 +101,7 @@ fn template(index: &str, file: &File) -> Json {
     properties.extend(file.mappings.clone());
     json!({
         "index_patterns": [format!("{index}*")],
-        "priority": 1000,
+        "priority": 1,
         "template": {
             "settings": { "number_of_shards": 1, "number_of_replicas": 0 },
             "mappings": {

