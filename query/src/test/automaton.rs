@@ -20,8 +20,12 @@ use std::str::Chars;
 
 /// The most states.
 const STATES_MAX: usize = 2_000;
+/// The longest expression, in bytes: one step can cost its cube.
+const TEXT_BYTES_MAX: usize = 250;
 /// The most parts of what is left of an expression.
-const PARTS_MAX: usize = 4_000;
+const PARTS_MAX: usize = 1_500;
+/// The most parts of all that is left after each character, counted for every state.
+const WORK_MAX: usize = 500_000;
 /// The deepest groups.
 const DEPTH_MAX: usize = 50;
 /// The most repetitions that are written in an expression.
@@ -40,6 +44,10 @@ pub(super) struct Automaton {
 impl Automaton {
     /// Compiles an expression.
     pub(super) fn new(text: &str, folds: bool) -> Result<Self, String> {
+        let complex = || "it is too complex".to_owned();
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(complex());
+        }
         let mut parser = Parser { chars: text.chars().peekable(), folds, depth: 0 };
         let start = parser.union()?;
         if let Some(c) = parser.chars.next() {
@@ -49,17 +57,22 @@ impl Automaton {
         start.borders(&mut borders);
         let classes: Vec<u32> = borders.into_iter().collect();
         let (mut known, mut states) = (HashMap::from([(start.clone(), 0u32)]), vec![start]);
-        let (mut next, mut at) = (Vec::new(), 0);
+        let (mut next, mut at, mut work) = (Vec::new(), 0, 0);
         while at < states.len() {
             let state = states[at].clone();
             at += 1;
             for class in &classes {
                 let left = state.after(*class);
+                let parts = left.parts();
+                work += parts;
+                if parts > PARTS_MAX || work > WORK_MAX {
+                    return Err(complex());
+                }
                 let found = known.len() as u32;
                 let number = *known.entry(left.clone()).or_insert(found);
                 if number == found {
-                    if states.len() >= STATES_MAX || left.parts() > PARTS_MAX {
-                        return Err("it is too complex".to_owned());
+                    if states.len() >= STATES_MAX {
+                        return Err(complex());
                     }
                     states.push(left);
                 }
@@ -481,6 +494,16 @@ fn set(mut runs: Vec<(u32, u32)>) -> Re {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn nothing_panics(text in "([a-c0-9~&|#@.<>-]|\\[a-c\\]|[*+?]|\\{[0-9]{1,4},?[0-9]{0,4}\\}|[()]){0,30}") {
+            for text in [text.clone(), format!("{text}&~a")] {
+                let test = crate::ast::TextTest { text, fold: true };
+                let _ = crate::test::Pattern::regex(&test);
+            }
+        }
+    }
+
     #[test]
     fn expressions_with_not_and_and() {
         let cases = [
@@ -519,5 +542,9 @@ mod tests {
         }
         let large = format!("~({})", "(.*a.{900})".repeat(3));
         assert!(Automaton::new(&large, false).unwrap_err().contains("too complex"));
+        for hard in ["~([a-\u{1000}]*b.{40})".to_owned(), "&a".repeat(100), "~a".repeat(100)] {
+            let _ = Automaton::new(&hard, true);
+        }
+        assert!(Automaton::new(&"a&".repeat(5_000), true).is_err());
     }
 }
