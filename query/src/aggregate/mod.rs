@@ -21,6 +21,7 @@ mod metric;
 mod more;
 mod multi;
 mod numbers;
+mod others;
 pub mod partial;
 pub mod percentiles;
 mod pipeline;
@@ -59,8 +60,8 @@ use crate::leaf::LeafError;
 use crate::leaf::scan::for_each_block;
 use crate::plan::Node;
 use crate::request::{
-    Agg, AggKind, BucketAgg, CardinalityAgg, DateHistogramAgg, FiltersAgg, HistogramAgg, Metric,
-    MetricAgg, PercentilesAgg, RangeAgg, SortBy, StringStatsAgg, TopMetricsAgg, WeightedAvgAgg,
+    Agg, AggKind, CardinalityAgg, DateHistogramAgg, FiltersAgg, HistogramAgg, Metric, MetricAgg,
+    PercentilesAgg, RangeAgg, SortBy, StringStatsAgg, TopMetricsAgg, WeightedAvgAgg,
 };
 use crate::script::Script;
 pub use addresses::number as ip_number;
@@ -236,7 +237,7 @@ fn plan_one(name: &str, agg: &Agg, above: Above<'_>) -> Result<Planned, QueryErr
         AggKind::Percentiles(percentiles) => Kind::Percentiles(percentiles.clone()),
         AggKind::Cardinality(cardinality) => Kind::Cardinality(cardinality.clone()),
         AggKind::Bucket(of) => {
-            let planned = plan_bucket((name, above.depth), of, subs)?;
+            let planned = others::plan_bucket((name, above.depth), of, subs)?;
             return Ok(Planned { meta: agg.meta.clone(), ..planned });
         }
         AggKind::WeightedAvg(weighted) => Kind::WeightedAvg(weighted.clone()),
@@ -281,56 +282,6 @@ fn range_format(range: &RangeAgg) -> Result<KeyFormat, QueryError> {
         Some(zone) => format.with_zone(time_zone(zone)?),
         None => format,
     })
-}
-
-/// Plans what lives in a file of its own.
-fn plan_bucket(
-    (name, depth): (&str, usize),
-    agg: &BucketAgg,
-    subs: Plan,
-) -> Result<Planned, QueryError> {
-    let mut subs = subs;
-    let more: Box<dyn More> = match agg {
-        BucketAgg::Global if depth > 0 => {
-            return Err(QueryError::illegal(format!(
-                "Aggregation [{name}] cannot have a global sub-aggregation [global]. Global \
-                 aggregations can only be defined as top level aggregations"
-            )));
-        }
-        BucketAgg::Global => Box::new(scope::Global),
-        BucketAgg::Composite(agg) => Box::new(composite::Composite::new(agg)?),
-        BucketAgg::MultiTerms(agg) => Box::new(multi::MultiTerms::new(agg, &subs)?),
-        BucketAgg::RareTerms(agg) => {
-            let (rare, inner) = rare::RareTerms::new(agg, subs)?;
-            subs = inner;
-            Box::new(rare)
-        }
-        BucketAgg::Adjacency(agg) => Box::new(adjacency::Adjacency::new(agg)?),
-        BucketAgg::AutoDate(agg) => Box::new(auto_date::AutoDate::new(agg)?),
-        BucketAgg::VariableWidth(agg) => Box::new(variable::VariableWidth::new(agg)),
-        BucketAgg::TopHits(agg) => Box::new(top_hits::TopHits::new(agg)?),
-        BucketAgg::Significant(agg) => {
-            let (significant, inner) = significant::Significant::new(agg, subs)?;
-            subs = inner;
-            Box::new(significant)
-        }
-        BucketAgg::Sampler(agg) => Box::new(sampler::Sampler(agg.clone())),
-        BucketAgg::RandomSampler(_) if depth > 0 => {
-            return Err(QueryError::illegal(format!(
-                "[random_sampler] aggregation [{name}] can only be used at the top level"
-            )));
-        }
-        BucketAgg::RandomSampler(agg) => Box::new(sampler::RandomSampler(agg.clone())),
-        BucketAgg::Categorize(agg) => Box::new(categorize::Categorize::new(agg)?),
-        BucketAgg::IpRange(agg) => Box::new(addresses::IpRanges(agg.clone())),
-        BucketAgg::IpPrefix(agg) => Box::new(addresses::IpPrefixes(agg.clone())),
-    };
-    if more.role() == Role::Leaf && !subs.is_empty() {
-        return Err(QueryError::illegal(format!(
-            "Aggregator [{name}] of type [top_hits] cannot accept sub-aggregations"
-        )));
-    }
-    Ok(Planned { name: name.to_owned(), kind: Kind::More(more), subs, meta: None, printer: None })
 }
 
 impl Planned {

@@ -1,5 +1,5 @@
-//! What do the less common buckets ask for? The options of composite, samplers, significance and
-//! their like.
+//! What do buckets ask for? The options of histograms, ranges and filters, of composite, samplers,
+//! significance and their like.
 
 use serde_json::Value as Json;
 
@@ -318,5 +318,72 @@ pub struct IpPrefixAgg {
     /// Only buckets with at least so many records.
     pub min_doc_count: u64,
     /// Buckets as an object by key.
+    pub keyed: bool,
+}
+
+/// `histogram`.
+#[derive(Clone, Debug, Default)]
+pub struct HistogramAgg {
+    /// The field.
+    pub field: String,
+    /// Width of a bucket, above 0.
+    pub interval: f64,
+    /// Shift of the bucket borders.
+    pub offset: f64,
+    /// Only buckets with at least so many records; 0 fills the gaps.
+    pub min_doc_count: u64,
+    /// Make buckets from here to here even if empty. An end that is not given is the other end of
+    /// all numbers, and makes no bucket.
+    pub extended_bounds: Option<(f64, f64)>,
+    /// Make no buckets outside (both included).
+    pub hard_bounds: Option<(f64, f64)>,
+    /// Buckets as an object by key.
+    pub keyed: bool,
+    /// Records without the field count as this.
+    pub missing: Option<f64>,
+    /// Format of `key_as_string`.
+    pub format: Option<String>,
+    /// In what order: each key with "descending"; by key if empty.
+    pub order: Vec<(BucketOrder, bool)>,
+}
+
+/// `range` and `date_range`.
+#[derive(Clone, Debug, Default)]
+pub struct RangeAgg {
+    /// The field.
+    pub field: String,
+    /// The ranges: `from` is in, `to` is not.
+    pub ranges: Vec<RangeBucket>,
+    /// Buckets as an object by key.
+    pub keyed: bool,
+    /// Bounds are milliseconds since 1970 and printed as times.
+    pub date: bool,
+    /// Format of the printed times or numbers.
+    pub format: Option<String>,
+    /// Zone of the printed times: IANA name or `+hh:mm`; `None` is UTC.
+    pub time_zone: Option<String>,
+    /// Records without the field count as this.
+    pub missing: Option<f64>,
+}
+
+/// One range of a `range` aggregation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RangeBucket {
+    /// Its key, if the request names one.
+    pub key: Option<String>,
+    /// Lower end, in the range.
+    pub from: Option<f64>,
+    /// Upper end, not in the range.
+    pub to: Option<f64>,
+}
+
+/// `filters`.
+#[derive(Clone, Debug)]
+pub struct FiltersAgg {
+    /// The queries, with names if they have any.
+    pub filters: Vec<(Option<String>, Query)>,
+    /// A bucket of what none matches, under this name.
+    pub other: Option<String>,
+    /// Buckets of named queries are an object by name.
     pub keyed: bool,
 }

@@ -99,7 +99,17 @@ pub fn search_split(
     if steps {
         return Steps { task, eval, position, share, known }.search(&within);
     }
-    let rows = eval.matching_of(&task.node, &task.indexes, &within)?;
+    search_rows(task, (eval, position), &within, share)
+}
+
+/// Searches some rows of a split as a whole.
+fn search_rows(
+    task: &Task,
+    (eval, position): (SplitEval<'_>, u32),
+    within: &RowSet,
+    share: Share,
+) -> Result<SegmentAnswer, LeafError> {
+    let rows = eval.matching_of(&task.node, &task.indexes, within)?;
     let segment = Segment::Split(eval);
     let rows = task.part.of(segment, rows, share.found)?;
     segment_answer(task, (segment, position), (&rows, None), share.wanted)

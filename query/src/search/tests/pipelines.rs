@@ -291,16 +291,19 @@ fn metrics_that_cannot_be_computed_are_refused() {
     let cases = [
         (
             json!({"geo_bounds": {"field": "l"}}),
-            "[geo_bounds] of the aggregation [a] is not supported in this version",
+            "The aggregation type [geo_bounds] is not supported: logs have no points or shapes",
         ),
         (
             json!({"scripted_metric": {}}),
-            "[scripted_metric] of the aggregation [a] is not supported in this version",
+            "The aggregation type [scripted_metric] is not supported: no scripts are run over documents; use metrics and [bucket_script]",
         ),
-        (json!({"t_test": {}}), "[t_test] of the aggregation [a] is not supported in this version"),
+        (
+            json!({"t_test": {}}),
+            "The aggregation type [t_test] is not supported: it is a statistic that is not made for logs",
+        ),
         (
             json!({"matrix_stats": {"fields": []}}),
-            "[matrix_stats] of the aggregation [a] is not supported in this version",
+            "The aggregation type [matrix_stats] is not supported: it is a statistic that is not made for logs",
         ),
         (
             json!({"top_metrics": {"metrics": {"field": "a"}, "sort": "b", "size": 11}}),
