@@ -156,10 +156,10 @@ fn answer(
     names: BTreeSet<String>,
 ) -> Result<Json, ApiError> {
     let names: Vec<String> = names.into_iter().collect();
-    let mut all: BTreeMap<String, ByType> = BTreeMap::new();
-    if asked.metadata != Some(true) {
-        gather(asked, state, (fields, &names), &mut all);
-    }
+    let all = match asked.metadata {
+        Some(true) => BTreeMap::new(),
+        _ => gather(asked, state, fields, &names),
+    };
     let mut out = Map::new();
     let mut listed = 0;
     for (path, types) in &all {
@@ -198,88 +198,110 @@ fn answer(
     Ok(json!({ "indices": names, "fields": out }))
 }
 
-/// Fields with their types, and the indexes that have them so. What is declared goes before what
-/// is found.
+/// Deeper objects are not told: a name may be nothing but dots.
+const PARENTS_MAX: usize = 40;
+
+/// Fields with their types, and the indexes that have them so.
+struct Gathering<'a> {
+    asked: &'a Asked,
+    names: &'a [String],
+    all: BTreeMap<String, ByType>,
+    /// The indexes whose fields of a path are declared.
+    taken: HashMap<String, Bits>,
+}
+
+/// What is declared goes before what is found.
 fn gather(
     asked: &Asked,
     state: &State,
-    (fields, names): (&Fields, &[String]),
-    all: &mut BTreeMap<String, ByType>,
-) {
-    let count = names.len();
-    let mut add = |path: &str, ty: &str, bits: &Bits| {
-        if !all.contains_key(path) {
-            all.insert(path.to_owned(), ByType::new());
-        }
-        if let Some(types) = all.get_mut(path) {
-            types.entry(ty.to_owned()).or_insert_with(|| Bits::new(count)).add(bits);
-        }
-    };
-    // The indexes whose fields of a path are declared.
-    let mut taken: HashMap<String, Bits> = HashMap::new();
+    fields: &Fields,
+    names: &[String],
+) -> BTreeMap<String, ByType> {
     let at: Vec<Option<usize>> =
         fields.names.iter().map(|name| names.binary_search(name).ok()).collect();
+    let same = fields.names == *names;
     let widen = |bits: &Bits| {
-        let mut out = Bits::new(count);
+        if same {
+            return bits.clone();
+        }
+        let mut out = Bits::new(names.len());
         bits.each(fields.names.len()).filter_map(|i| at[i]).for_each(|i| out.set(i));
         out
     };
-    let same = fields.names == *names;
     let found: HashMap<&str, Bits> = match asked.empty {
         true => HashMap::new(),
         false => fields
             .paths
             .iter()
             .map(|(path, types)| {
-                let mut bits = Bits::new(count);
+                let mut bits = Bits::new(names.len());
                 types.iter().for_each(|(_, of)| bits.add(&widen(of)));
                 (&**path, bits)
             })
             .collect(),
     };
-    for bits in groups(state, names) {
-        for field in declared(state, names, &bits) {
-            let skipped = (field.multi_field && !asked.multi_fields)
-                || (field.ty == "object" && !asked.parents)
-                || (field.ty == "nested" && !(asked.parents && asked.nested));
-            let mut of = bits.clone();
-            if !asked.empty && field.ty != "object" {
-                let path = field.path.as_str();
-                match found.get(path) {
-                    Some(has) => {
-                        let mut empty = of.clone();
-                        empty.take_out(has);
-                        of.take_out(&empty);
-                    }
-                    None => of = Bits::new(count),
-                }
-            }
-            if !skipped && !of.is_empty() && asked.wants(&field.path) {
-                add(&field.path, &field.ty, &of);
-            }
-            taken.entry(field.path.clone()).or_insert_with(|| Bits::new(count)).add(&bits);
+    let mut out = Gathering { asked, names, all: BTreeMap::new(), taken: HashMap::new() };
+    for group in groups(state, names) {
+        for field in declared(state, names, &group) {
+            out.add_declared(&field, &group, found.get(field.path.as_str()));
         }
     }
     for (path, types) in &fields.paths {
         for (ty, bits) in types {
-            let mut bits = if same { bits.clone() } else { widen(bits) };
-            if let Some(taken) = taken.get(&**path) {
-                bits.take_out(taken);
+            out.add_found(fields, path, (ty.name(), widen(bits)));
+        }
+    }
+    out.all
+}
+
+impl Gathering<'_> {
+    fn add(&mut self, path: &str, ty: &str, bits: &Bits) {
+        if !self.all.contains_key(path) {
+            self.all.insert(path.to_owned(), ByType::new());
+        }
+        if let Some(types) = self.all.get_mut(path) {
+            types.entry(ty.to_owned()).or_insert_with(|| Bits::new(self.names.len())).add(bits);
+        }
+    }
+
+    fn add_declared(&mut self, field: &Declared, group: &Bits, found: Option<&Bits>) {
+        let asked = self.asked;
+        let skipped = (field.multi_field && !asked.multi_fields)
+            || (field.ty == "object" && !asked.parents)
+            || (field.ty == "nested" && !(asked.parents && asked.nested));
+        let mut of = group.clone();
+        if !asked.empty && field.ty != "object" {
+            let mut empty = group.clone();
+            if let Some(found) = found {
+                empty.take_out(found);
             }
-            if bits.is_empty() {
-                continue;
-            }
-            if asked.wants(path) {
-                add(path, ty.name(), &bits);
-            }
-            if asked.parents {
-                for (dot, _) in path.match_indices('.').filter(|(dot, _)| *dot > 0) {
-                    let parent = &path[..dot];
-                    let is_field = taken.contains_key(parent) || has_path(fields, parent);
-                    if !is_field && asked.wants(parent) {
-                        add(parent, "object", &bits);
-                    }
-                }
+            of.take_out(&empty);
+        }
+        if !skipped && !of.is_empty() && asked.wants(&field.path) {
+            self.add(&field.path, &field.ty, &of);
+        }
+        let count = self.names.len();
+        self.taken.entry(field.path.clone()).or_insert_with(|| Bits::new(count)).add(group);
+    }
+
+    fn add_found(&mut self, fields: &Fields, path: &str, (ty, mut bits): (&str, Bits)) {
+        if let Some(taken) = self.taken.get(path) {
+            bits.take_out(taken);
+        }
+        if bits.is_empty() {
+            return;
+        }
+        if self.asked.wants(path) {
+            self.add(path, ty, &bits);
+        }
+        if !self.asked.parents || path.bytes().filter(|b| *b == b'.').count() > PARENTS_MAX {
+            return;
+        }
+        for (dot, _) in path.match_indices('.').filter(|(dot, _)| *dot > 0) {
+            let parent = &path[..dot];
+            let is_field = self.taken.contains_key(parent) || has_path(fields, parent);
+            if !is_field && self.asked.wants(parent) {
+                self.add(parent, "object", &bits);
             }
         }
     }

@@ -172,22 +172,23 @@ pub(super) async fn health(api: Api, call: Call) -> Result<Response, ApiError> {
         "active_shards_percent_as_number": 100.0,
     });
     if matches!(call.params.get("level"), Some("indices" | "shards")) {
-        let each = found.keys().map(|name| {
-            let health = json!({
-                "status": "green",
-                "number_of_shards": 1,
-                "number_of_replicas": 0,
-                "active_primary_shards": 1,
-                "active_shards": 1,
-                "relocating_shards": 0,
-                "initializing_shards": 0,
-                "unassigned_shards": 0,
-            });
-            (name.clone(), health)
-        });
+        let each = found.keys().map(|name| (name.clone(), health_of_index()));
         body["indices"] = Json::Object(each.collect());
     }
     reply::shaped(&call, status, body)
+}
+
+fn health_of_index() -> Json {
+    json!({
+        "status": "green",
+        "number_of_shards": 1,
+        "number_of_replicas": 0,
+        "active_primary_shards": 1,
+        "active_shards": 1,
+        "relocating_shards": 0,
+        "initializing_shards": 0,
+        "unassigned_shards": 0,
+    })
 }
 
 /// `POST|GET /_refresh`, `/{index}/_refresh`: all that is acknowledged is searchable already.

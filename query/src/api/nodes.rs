@@ -244,17 +244,29 @@ async fn stats(api: Api, call: Call) -> Result<Response, ApiError> {
         let (_, total) = all_indexes(&api);
         node.insert("indices".into(), super::stats::numbers(total));
     }
+    let parts = stat_parts(&api, &machine, now);
+    for (name, part) in parts {
+        if shown(name) {
+            node.insert(name.to_owned(), part);
+        }
+    }
+    let meant = is_meant(&api, &call.part_list("node"));
+    reply::json(&call, nodes(&api, meant, node))
+}
+
+/// The statistics of the machine and the process.
+fn stat_parts(api: &Api, machine: &Machine, now: i64) -> [(&'static str, Json); 5] {
     let [one, five, fifteen] = machine.load;
     let busy = (one / machine.cores as f64 * 100.0).clamp(0.0, 100.0) as u64;
     let (running, waiting) = api.searcher.load();
     let uptime = (now - api.node.started.millis()).max(0);
-    let parts = [
+    [
         (
             "os",
             json!({
                 "timestamp": now,
                 "cpu": { "percent": busy, "load_average": { "1m": one, "5m": five, "15m": fifteen } },
-                "mem": memory(&machine),
+                "mem": memory(machine),
             }),
         ),
         (
@@ -286,15 +298,8 @@ async fn stats(api: Api, call: Call) -> Result<Response, ApiError> {
                 "search": { "threads": machine.cores, "queue": waiting, "active": running },
             }),
         ),
-        ("fs", json!({ "timestamp": now, "total": disk(&api), "data": [data_path(&api)] })),
-    ];
-    for (name, part) in parts {
-        if shown(name) {
-            node.insert(name.to_owned(), part);
-        }
-    }
-    let meant = is_meant(&api, &call.part_list("node"));
-    reply::json(&call, nodes(&api, meant, node))
+        ("fs", json!({ "timestamp": now, "total": disk(api), "data": [data_path(api)] })),
+    ]
 }
 
 fn data_path(api: &Api) -> Json {

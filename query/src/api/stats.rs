@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::response::Response;
 use axum::routing::MethodFilter;
-use meta::names::{Expand, is_name};
+use meta::names::{Expand, View, is_name};
 use meta::pattern::glob;
 use serde_json::{Map, Value as Json, json};
 
@@ -126,6 +126,27 @@ async fn stats(api: Api, call: Call) -> Result<Response, ApiError> {
     reply::json(&call, body)
 }
 
+/// An index as `_resolve` shows it.
+fn resolved(view: &View<'_>, name: &str, hidden: bool) -> Json {
+    let (state, entry) = (view.state, view.state.index(name));
+    let aliases: Vec<String> = aliases::of(view, name).into_keys().collect();
+    let closed = entry.is_some_and(|entry| entry.closed);
+    let mut attributes = vec![if closed { "closed" } else { "open" }];
+    if hidden {
+        attributes.insert(0, "hidden");
+    }
+    let mut about = Map::new();
+    about.insert("name".to_owned(), name.into());
+    if !aliases.is_empty() {
+        about.insert("aliases".to_owned(), json!(aliases));
+    }
+    about.insert("attributes".to_owned(), json!(attributes));
+    if let Some(stream) = state.stream_of(name) {
+        about.insert("data_stream".to_owned(), stream.into());
+    }
+    Json::Object(about)
+}
+
 /// `GET /_resolve/index/{names}`.
 async fn resolve(api: Api, call: Call) -> Result<Response, ApiError> {
     call.params.only(&call.path, &[&LOOKUP_PARAMS, &["mode"]])?;
@@ -154,22 +175,7 @@ async fn resolve(api: Api, call: Call) -> Result<Response, ApiError> {
         {
             continue;
         }
-        let aliases: Vec<String> = aliases::of(&view, name).into_keys().collect();
-        let closed = entry.is_some_and(|entry| entry.closed);
-        let mut attributes = vec![if closed { "closed" } else { "open" }];
-        if hidden {
-            attributes.insert(0, "hidden");
-        }
-        let mut about = Map::new();
-        about.insert("name".to_owned(), name.clone().into());
-        if !aliases.is_empty() {
-            about.insert("aliases".to_owned(), json!(aliases));
-        }
-        about.insert("attributes".to_owned(), json!(attributes));
-        if let Some(stream) = state.stream_of(name) {
-            about.insert("data_stream".to_owned(), stream.into());
-        }
-        indices.push(Json::Object(about));
+        indices.push(resolved(&view, name, hidden));
     }
     let names = view.alias_names();
     let shown = names.iter().filter(|(name, hidden)| meant(name, *hidden));

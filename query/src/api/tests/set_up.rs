@@ -547,8 +547,8 @@ async fn elastalert_makes_its_indexes() {
                 "DELETE",
                 "/shop",
                 Json::Null,
-                400,
-                &[("/error/type", json!("illegal_argument_exception"))],
+                503,
+                &[("/error/type", json!("process_cluster_event_timeout_exception"))],
             ),
         ])
         .await;
