@@ -29,8 +29,8 @@ const CASES_8_9: &[Case] = &[
     works("sniff"),
     works("cat"),
     works("async_search"),
-    misses("esql", "ES|QL"),
-    misses("sql", "SQL"),
+    works("esql"),
+    works("sql"),
     works("asynchronous"),
     works("asynchronous_scan"),
 ];
@@ -174,7 +174,7 @@ fn curator() {
         assert_eq!(answer.status, 201, "{}", answer.body);
     }
     let run = |program: &str, arguments: &[&str]| {
-        let mut command = python("9", program);
+        let mut command = python("8", program);
         command.arg("--config").arg(&config).args(arguments);
         outcome(&mut command).map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
     };
