@@ -19,7 +19,7 @@ const CASES_8_9: &[Case] = &[
     works("bulk_errors"),
     works("search"),
     works("errors"),
-    misses("conflict", "409 for a known _id"),
+    works("conflict"),
     works("scan"),
     works("pit"),
     works("documents_by_id"),
