@@ -126,6 +126,16 @@ pub(super) async fn field(api: Api, call: Call) -> Result<Response, ApiError> {
     reply::json(&call, Json::Object(out))
 }
 
+/// Whether the mapping that clients gave one of the indexes has a field.
+pub(super) fn declares(state: &State, names: &BTreeSet<String>, field: &str) -> bool {
+    names.iter().any(|name| {
+        let mut found = false;
+        let mapping = Json::Object(state.mappings_of(name));
+        leaves(&mapping, &mut String::new(), &mut |path, _, _| found |= path == field);
+        found
+    })
+}
+
 /// Visits every field of a mapping that is not an object: path, last part, definition.
 pub(super) fn leaves(mapping: &Json, path: &mut String, visit: &mut impl FnMut(&str, &str, &Json)) {
     for inside in ["properties", "fields"] {

@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::hits::{self, Presentation};
 use super::indexes::{self, LOOKUP_PARAMS, Lookup};
 use super::params::Params;
-use super::{Api, contexts, fields, reply};
+use super::{Api, contexts, fields, mapping, reply};
 use crate::answer::SearchAnswer;
 use crate::ast::{Literal, Query, TermTest, Test};
 use crate::elastic::{self, Reader, Search};
@@ -260,8 +260,18 @@ pub(super) async fn prepare(
         }
     };
     let look = {
-        let (cache, snapshot, paths) = (api.fields.clone(), snapshot.clone(), paths.clone());
-        move || fields::missing_field(&cache, &snapshot, &names, &paths)
+        let (cache, snapshot, state) = (api.fields.clone(), snapshot.clone(), api.registry.state());
+        let mut paths = paths.clone();
+        move || {
+            // What clients have declared is there, also before a record has it.
+            loop {
+                let missing = fields::missing_field(&cache, &snapshot, &names, &paths)?;
+                if !mapping::declares(&state, &names, &missing) {
+                    return Some(missing);
+                }
+                paths.retain(|path| *path != missing);
+            }
+        }
     };
     let missing = tokio::task::spawn_blocking(look).await.map_err(|e| ApiError::internal(&e))?;
     match missing {
