@@ -34,14 +34,14 @@ const KEEP_MS_MIN: u64 = 60_000;
 const PARAMS: [&str; 3] = ["wait_for_completion_timeout", "keep_on_completion", "keep_alive"];
 
 /// What came of a search.
-type Outcome = Result<String, ApiError>;
+pub(super) type Outcome = Result<String, ApiError>;
 
 /// A search that runs, or its answer.
 #[derive(Debug)]
 pub(super) struct Background {
     started: Timestamp,
     progress: Arc<Progress>,
-    done: watch::Receiver<Option<(Timestamp, Arc<Outcome>)>>,
+    pub(super) done: watch::Receiver<Option<(Timestamp, Arc<Outcome>)>>,
     task: Mutex<Option<AbortHandle>>,
     /// Bytes of the request.
     request_bytes: usize,
@@ -66,18 +66,30 @@ impl Background {
     }
 
     /// Waits for the end, but not longer than this.
-    async fn wait(&self, limit: Duration) {
+    pub(super) async fn wait(&self, limit: Duration) {
         let mut done = self.done.clone();
         let _ = tokio::time::timeout(limit, done.wait_for(Option::is_some)).await;
     }
 }
 
 fn start(api: &Api, search: Search, how: How, request_bytes: usize) -> Arc<Background> {
-    let (ended, done) = watch::channel(None);
     let progress = Arc::new(Progress::default());
     let (task_api, task_progress) = (api.clone(), progress.clone());
+    let work = async move { run(&task_api, search, how, task_progress).await };
+    spawn(api, progress, request_bytes, work)
+}
+
+/// Lets work go on without a client.
+pub(super) fn spawn(
+    api: &Api,
+    progress: Arc<Progress>,
+    request_bytes: usize,
+    work: impl Future<Output = Outcome> + Send + 'static,
+) -> Arc<Background> {
+    let (ended, done) = watch::channel(None);
+    let task_api = api.clone();
     let task = tokio::spawn(async move {
-        let outcome = run(&task_api, search, how, task_progress).await;
+        let outcome = work.await;
         let _ = ended.send(Some((task_api.now(), Arc::new(outcome))));
     });
     let task = Mutex::new(Some(task.abort_handle()));
@@ -95,6 +107,12 @@ async fn run(
     let found = find(api, &search, over).await?;
     hits::check_shards(&found.answer.shards, how.partial)?;
     let text = rendered(&found, &search, how)?;
+    check_size(api, &text)?;
+    Ok(text)
+}
+
+/// Fails when an answer is too long to be kept beside the others.
+pub(super) fn check_size(api: &Api, text: &str) -> Result<(), ApiError> {
     let max = api.settings.contexts.bytes_max;
     let used = api.kept.answers.sum(Background::bytes);
     if text.len() > max.saturating_sub(used) {
@@ -104,7 +122,7 @@ async fn run(
             text.len()
         )));
     }
-    Ok(text)
+    Ok(())
 }
 
 fn time_ms(call: &Call, name: &str, otherwise: u64) -> Result<u64, ApiError> {

@@ -4,11 +4,14 @@ use std::time::Instant;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use index::read::Snapshot;
 use jiff::tz::TimeZone;
+use rayon::ThreadPool;
 use serde_json::{Map, Value as Json};
 
 use super::call::Call;
 use super::error::ApiError;
+use super::indexes::{self, Lookup};
 use super::{Api, reply};
 use crate::ast::Query;
 use crate::clause::Limits;
@@ -16,9 +19,13 @@ use crate::dates::time_zone;
 use crate::elastic::{Reader, boolean, parse_json};
 use crate::esql::analyze::Settings;
 use crate::esql::parse::{Dialect, Params};
-use crate::esql::query::Prepared;
+use crate::esql::query::{Prepared, Scope, unknown_index};
 use crate::esql::run::{Ground, Table};
 use crate::esql::show;
+use crate::esql::tree::Span;
+use crate::leaf::Run;
+use crate::plan::IndexPatterns;
+use crate::request::SearchRequest;
 
 /// Rows that a query without `LIMIT` gives.
 const ROWS_DEFAULT: usize = 1_000;
@@ -115,9 +122,11 @@ impl Shape {
 }
 
 /// What a body asks for.
-struct Asked {
+pub(super) struct Asked {
     prepared: Prepared,
-    columnar: bool,
+    text: String,
+    filter: Query,
+    pub(super) columnar: bool,
 }
 
 /// A boolean of a body.
@@ -158,7 +167,7 @@ pub(super) fn limits(api: &Api) -> Limits {
     }
 }
 
-fn asked(api: &Api, body: &Map<String, Json>) -> Result<Asked, ApiError> {
+pub(super) fn asked(api: &Api, body: &Map<String, Json>) -> Result<Asked, ApiError> {
     let (mut text, mut params, mut filter) = (None, Params::default(), Query::All);
     let (mut columnar, mut zone) = (false, TimeZone::UTC);
     for (key, value) in body {
@@ -175,9 +184,13 @@ fn asked(api: &Api, body: &Map<String, Json>) -> Result<Asked, ApiError> {
                 }
             }
             "time_zone" => zone = time_zone(value.as_str().unwrap_or_default())?,
-            "profile" | "include_ccs_metadata" if !flag(key, value)? => {}
+            // There are no other clusters to tell of.
+            "include_ccs_metadata" => {
+                flag(key, value)?;
+            }
+            "profile" if !flag(key, value)? => {}
             "tables" | "pragma" if value.as_object().is_some_and(Map::is_empty) => {}
-            "profile" | "include_ccs_metadata" | "tables" | "pragma" => {
+            "profile" | "tables" | "pragma" => {
                 return Err(ApiError::illegal(format!("[{key}] is not supported in this version")));
             }
             "wait_for_completion_timeout" | "keep_alive" | "keep_on_completion" => {}
@@ -194,17 +207,52 @@ fn asked(api: &Api, body: &Map<String, Json>) -> Result<Asked, ApiError> {
         limits: limits(api),
         version: api.settings.version.clone(),
     };
-    let prepared = Prepared::new(&text, &params, filter, settings)?;
-    Ok(Asked { prepared, columnar })
+    let prepared = Prepared::new(&text, &params, settings)?;
+    Ok(Asked { prepared, text, filter, columnar })
+}
+
+/// What a query sees: the indexes that it names, and what the filter lets through.
+///
+/// # Errors
+/// An index is not there: `Unknown index`, at a byte of the query.
+pub(super) fn scope(
+    api: &Api,
+    snapshot: &Snapshot,
+    (named, text): (Option<(&[String], Span)>, &str),
+    filter: Query,
+) -> Result<Scope, ApiError> {
+    let Some((patterns, span)) = named else {
+        return Ok(Scope { indexes: IndexPatterns::default(), filter });
+    };
+    let indexes = patterns.to_vec();
+    let mut request = SearchRequest { indexes, query: filter, ..SearchRequest::default() };
+    let lookup = Lookup { allow_no_indices: false, ..Lookup::default() };
+    indexes::aim(api, snapshot, &mut request, lookup).map_err(|error| {
+        match error.kind == "index_not_found_exception" {
+            true => {
+                let named = patterns.iter().find(|p| error.reason.contains(&format!("[{p}]")));
+                let name = named.cloned().unwrap_or_else(|| patterns.join(","));
+                unknown_index(text, span.0, &name).into()
+            }
+            false => error,
+        }
+    })?;
+    let indexes = match &request.names {
+        Some(names) => IndexPatterns::only(names.clone()),
+        None => IndexPatterns::new(&request.indexes),
+    };
+    Ok(Scope { indexes, filter: request.query })
 }
 
 /// Answers a prepared query.
-pub(super) async fn answer(api: &Api, prepared: Prepared) -> Result<Table, ApiError> {
-    let work =
-        move |snapshot: &index::read::Snapshot,
-              run: &crate::leaf::Run,
-              pool: &rayon::ThreadPool| { prepared.answer(Ground { snapshot, run, pool }) };
-    Ok(api.searcher.with_snapshot(&api.tenant(), None, work).await?)
+pub(super) async fn answer(api: &Api, asked: Asked) -> Result<Table, ApiError> {
+    let snapshot = api.searcher.snapshot(&api.tenant());
+    let Asked { prepared, text, filter, .. } = asked;
+    let scope = scope(api, &snapshot, (prepared.indexes(), &text), filter)?;
+    let work = move |snapshot: &Snapshot, run: &Run, pool: &ThreadPool| {
+        prepared.answer(Ground { snapshot, run, pool }, &scope)
+    };
+    Ok(api.searcher.with_snapshot(snapshot, None, work).await?)
 }
 
 /// `POST /_query`.
@@ -215,14 +263,15 @@ pub(super) async fn query(api: Api, call: Call) -> Result<Response, ApiError> {
     let shape = Shape::of(&call)?;
     let drop_nulls = call.params.flag("drop_null_columns")?.unwrap_or(false);
     let partial = call.params.flag("allow_partial_results")?.unwrap_or(true);
-    let Asked { prepared, columnar } = asked(&api, &members(&call)?)?;
+    let asked = asked(&api, &members(&call)?)?;
+    let columnar = asked.columnar;
     if columnar && shape != Shape::Json {
         return Err(ApiError::illegal(
             "Invalid use of [columnar] argument: cannot be used in combination with [txt, csv, \
              tsv] formats",
         ));
     }
-    let table = answer(&api, prepared).await?;
+    let table = answer(&api, asked).await?;
     if table.is_partial && !partial {
         return Err(ApiError::new(
             503,

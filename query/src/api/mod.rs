@@ -17,6 +17,7 @@ pub mod delete;
 mod documents;
 mod error;
 mod esql;
+mod esql_async;
 mod explain;
 mod fields;
 pub(crate) mod filter;
@@ -158,9 +159,12 @@ pub fn router(api: Api) -> Router {
         .route("/_tasks/{task}", endpoint(get, "tasks", delete::task))
         .route("/_tasks/{task}/_cancel", endpoint(post, "tasks", delete::cancel))
         .route("/{index}/_explain/{id}", endpoint(both, "explain", explain::explain))
-        .route("/_query", endpoint(MethodFilter::POST, "esql", esql::query))
+        .route("/_query", endpoint(post, "esql", esql::query))
+        .route("/_query/async", endpoint(post, "esql_async", esql_async::submit))
+        .route("/_query/async/{id}", endpoint(get, "esql_async", esql_async::get))
+        .route("/_query/async/{id}", endpoint(delete, "esql_async", background::delete))
         .route("/_sql", endpoint(both, "sql", sql::query))
-        .route("/_sql/close", endpoint(MethodFilter::POST, "sql", sql::close))
+        .route("/_sql/close", endpoint(post, "sql", sql::close))
         .route("/api/v1/search", endpoint(get, "export", native::search))
         .route("/api/v1/histogram", endpoint(get, "histogram", native::histogram))
         .route("/api/v1/tail", endpoint(get, "tail", native::tail));

@@ -6,13 +6,16 @@ use std::fmt::Write;
 
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
+use index::read::Snapshot;
 use jiff::tz::TimeZone;
 use model::time::Timestamp;
+use rayon::ThreadPool;
 use serde_json::{Map, Value as Json, json};
 
 use super::call::Call;
 use super::error::ApiError;
-use super::esql::{Shape, flag, limits, members, missing_query, unknown_field};
+use super::esql::{Shape, flag, limits, members, missing_query, scope, unknown_field};
+use super::indexes::{self, Lookup};
 use super::{Api, reply};
 use crate::ast::Query;
 use crate::dates::{time_value, time_zone};
@@ -21,7 +24,8 @@ use crate::esql::parse::{Dialect, Params};
 use crate::esql::run::{Ground, Table};
 use crate::esql::show;
 use crate::esql::value::{Cell, Type};
-use crate::sql::{ROWS_MAX, Rows, Sql, Window};
+use crate::leaf::Run;
+use crate::sql::{ROWS_MAX, Rows, Sql, Window, tables};
 
 /// Rows of a page that does not say.
 const FETCH_ROWS: usize = 1_000;
@@ -35,6 +39,7 @@ struct Asked {
     /// The members that say which rows there are, to be asked again.
     body: Map<String, Json>,
     sql: Sql,
+    filter: Query,
     window: Window,
     columnar: bool,
     /// Of several values the first is shown, instead of an error.
@@ -157,7 +162,7 @@ fn asked(api: &Api, body: Map<String, Json>) -> Result<Asked, ApiError> {
     };
     let passed = number("passed").and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
     let window = Window { passed, after, size };
-    let sql = Sql::new(&text, &params, filter, settings)?;
+    let sql = Sql::new(&text, &params, settings)?;
     body.retain(|key, _| {
         let kept = [
             "query",
@@ -171,7 +176,7 @@ fn asked(api: &Api, body: Map<String, Json>) -> Result<Asked, ApiError> {
         kept.contains(&key.as_str())
     });
     body.insert("now".to_owned(), now.0.into());
-    Ok(Asked { body, sql, window, columnar, lenient, timeout_ms, continued })
+    Ok(Asked { body, sql, filter, window, columnar, lenient, timeout_ms, continued })
 }
 
 /// The request of a cursor, and its place.
@@ -240,7 +245,7 @@ fn one_value_each(table: &mut Table, lenient: bool) -> Result<(), ApiError> {
 pub(super) async fn query(api: Api, call: Call) -> Result<Response, ApiError> {
     call.params.only(&call.path, &[&["format", "delimiter"]])?;
     let shape = Shape::of(&call)?;
-    let Asked { body, sql, window, columnar, lenient, timeout_ms, continued } =
+    let Asked { body, sql, filter, window, columnar, lenient, timeout_ms, continued } =
         asked(&api, members(&call)?)?;
     if columnar && shape != Shape::Json {
         return Err(ApiError::illegal(
@@ -248,12 +253,20 @@ pub(super) async fn query(api: Api, call: Call) -> Result<Response, ApiError> {
              tsv] formats",
         ));
     }
-    let work = move |snapshot: &index::read::Snapshot,
-                     run: &crate::leaf::Run,
-                     pool: &rayon::ThreadPool| {
-        sql.answer(Ground { snapshot, run, pool }, window)
+    let snapshot = api.searcher.snapshot(&api.tenant());
+    let rows = match sql.tables() {
+        Some(patterns) => {
+            let found = indexes::resolve(&api, &snapshot, &patterns, Lookup::default())?;
+            tables(&found.into_keys().collect::<Vec<_>>(), window)
+        }
+        None => {
+            let scope = scope(&api, &snapshot, (sql.indexes(), sql.text()), filter)?;
+            let work = move |snapshot: &Snapshot, run: &Run, pool: &ThreadPool| {
+                sql.answer(Ground { snapshot, run, pool }, &scope, window)
+            };
+            api.searcher.with_snapshot(snapshot, timeout_ms, work).await?
+        }
     };
-    let rows = api.searcher.with_snapshot(&api.tenant(), timeout_ms, work).await?;
     let Rows { mut table, next } = rows;
     one_value_each(&mut table, lenient)?;
     if table.is_partial {

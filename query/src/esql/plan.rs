@@ -271,8 +271,6 @@ pub struct Stage {
 pub enum Source {
     /// Records.
     Records {
-        /// Index patterns.
-        indexes: Vec<String>,
         /// The columns.
         fields: Vec<Field>,
     },

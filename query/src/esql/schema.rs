@@ -59,10 +59,9 @@ impl Seen {
 /// No split can be read, or there are too many fields.
 pub fn schema(
     snapshot: &Snapshot,
-    indexes: &[String],
+    patterns: &IndexPatterns,
     time: TimeRange,
 ) -> Result<Schema, QueryError> {
-    let patterns = IndexPatterns::new(indexes);
     let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
     let mut note = |fields: &[FieldInfo], wanted: &[bool]| {
         for field in fields {

@@ -308,6 +308,14 @@ impl<'a> Groups<'a> {
     /// The memory of searches is used up, or the search was stopped.
     pub fn add(&mut self, page: &Page, run: &Run) -> Result<(), LeafError> {
         run.check()?;
+        if self.counts_rows() {
+            for state in &mut self.states[0] {
+                if let State::Count(count) = state {
+                    *count += page.rows as u64;
+                }
+            }
+            return Ok(());
+        }
         let mut key = Vec::with_capacity(self.plan.keys.len());
         let mut grown = 0;
         for row in 0..page.rows {
@@ -325,6 +333,14 @@ impl<'a> Groups<'a> {
             }
         }
         run.charge(grown)
+    }
+
+    /// Whether only rows are counted, all of them together.
+    fn counts_rows(&self) -> bool {
+        let rows = |agg: &Aggregate| {
+            agg.kind == AggKind::Count && agg.slot.is_none() && agg.filter.is_none()
+        };
+        self.plan.keys.is_empty() && self.plan.aggs.iter().all(rows)
     }
 
     /// A row whose key has several values belongs to the group of each.

@@ -262,19 +262,18 @@ impl Searcher {
         Ok(CountAnswer { count, shards: answer.shards, terminated_early })
     }
 
-    /// Works on one snapshot under the limits of a search. Dropping the future cancels the work.
+    /// Works on a snapshot under the limits of a search. Dropping the future cancels the work.
     ///
     /// # Errors
     /// A limit is reached, or the work fails.
     pub async fn with_snapshot<T: Send + 'static>(
         &self,
-        tenant: &Tenant,
+        snapshot: Snapshot,
         timeout_ms: Option<u64>,
         work: impl FnOnce(&Snapshot, &Run, &rayon::ThreadPool) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let started = self.inner.clock.now_ns();
         let permit = self.inner.admit().await?;
-        let snapshot = self.snapshot(tenant);
         let work = move |run: &Run, pool: &rayon::ThreadPool| work(&snapshot, run, pool);
         let done = self.inner.work(permit, timeout_ms, work).await;
         let took_ns = (self.inner.clock.now_ns() - started).max(0);

@@ -6,21 +6,19 @@ mod expr;
 pub mod lower;
 pub mod statement;
 
-use index::read::Snapshot;
 use model::time::TimeRange;
 
 use self::lower::{is_plain, lower};
 use self::statement::{Select, Statement};
-use crate::ast::Query;
 use crate::error::QueryError;
 use crate::esql::analyze::{Schema, Settings};
 use crate::esql::eval::Page;
 use crate::esql::parse::Params;
-use crate::esql::query::{Prepared, check_indexes};
+use crate::esql::query::{Prepared, Scope};
 use crate::esql::run::{Ground, Table};
 use crate::esql::schema::schema;
+use crate::esql::tree::Span;
 use crate::esql::value::{Cell, Type};
-use crate::plan::{IndexPatterns, Node};
 
 /// Rows of an order or of groups that can be paged through.
 pub const ROWS_MAX: usize = 65_535;
@@ -30,7 +28,6 @@ pub const ROWS_MAX: usize = 65_535;
 pub struct Sql {
     text: String,
     statement: Statement,
-    filter: Query,
     settings: Settings,
 }
 
@@ -59,29 +56,53 @@ impl Sql {
     ///
     /// # Errors
     /// It is malformed; the error has line and column.
-    pub fn new(
-        text: &str,
-        params: &Params,
-        filter: Query,
-        settings: Settings,
-    ) -> Result<Self, QueryError> {
+    pub fn new(text: &str, params: &Params, settings: Settings) -> Result<Self, QueryError> {
         let statement = statement::parse(text, params)?;
-        Ok(Self { text: text.to_owned(), statement, filter, settings })
+        Ok(Self { text: text.to_owned(), statement, settings })
     }
 
-    /// Answers it.
+    /// The index patterns that it names, with their place.
+    pub fn indexes(&self) -> Option<(&[String], Span)> {
+        match &self.statement {
+            Statement::Select(select) => {
+                select.from.as_ref().map(|(names, span)| (&names[..], *span))
+            }
+            Statement::Columns(names, span) => Some((names, *span)),
+            Statement::Tables(_) => None,
+        }
+    }
+
+    /// The patterns of `SHOW TABLES`; none means all.
+    pub fn tables(&self) -> Option<Vec<String>> {
+        match &self.statement {
+            Statement::Tables(pattern) => {
+                let parts = pattern.iter().flat_map(|p| p.split(','));
+                Some(parts.map(str::to_owned).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// The text of the statement.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Answers it; `SHOW TABLES` is not asked here.
     ///
     /// # Errors
     /// Names or types do not fit the data, a limit is reached, or the search was stopped.
-    pub fn answer(&self, ground: Ground<'_>, window: Window) -> Result<Rows, QueryError> {
+    pub fn answer(
+        &self,
+        ground: Ground<'_>,
+        scope: &Scope,
+        window: Window,
+    ) -> Result<Rows, QueryError> {
         match &self.statement {
-            Statement::Select(select) => self.select(select, ground, window),
-            Statement::Tables(pattern) => {
-                Ok(cut(tables(ground.snapshot, pattern.as_deref()), window))
-            }
-            Statement::Columns(indexes, span) => {
-                check_indexes(ground.snapshot, indexes, (&self.text, span.0))?;
-                let schema = schema(ground.snapshot, indexes, TimeRange::ALL)?;
+            Statement::Select(select) => self.select(select, (ground, scope), window),
+            Statement::Tables(_) => Ok(cut(Table::default(), window)),
+            Statement::Columns(..) => {
+                let schema = schema(ground.snapshot, &scope.indexes, TimeRange::ALL)?;
                 Ok(cut(columns(&schema), window))
             }
         }
@@ -90,14 +111,11 @@ impl Sql {
     fn select(
         &self,
         select: &Select,
-        ground: Ground<'_>,
+        (ground, scope): (Ground<'_>, &Scope),
         window: Window,
     ) -> Result<Rows, QueryError> {
         let schema = match &select.from {
-            Some((indexes, span)) => {
-                check_indexes(ground.snapshot, indexes, (&self.text, span.0))?;
-                schema(ground.snapshot, indexes, Node::of(&self.filter)?.time())?
-            }
+            Some(_) => schema(ground.snapshot, &scope.indexes, scope.time()?)?,
             None => Schema::default(),
         };
         let plain = is_plain(select);
@@ -114,10 +132,9 @@ impl Sql {
         }
         let lowered = lower(&self.text, select, &schema, limit)?;
         let settings = Settings { rows_max: usize::MAX, ..self.settings.clone() };
-        let prepared =
-            Prepared::of_commands(&self.text, lowered.commands, self.filter.clone(), settings);
+        let prepared = Prepared::of_commands(&self.text, lowered.commands, settings);
         let after = window.after.filter(|_| plain);
-        let mut table = prepared.answer_after(ground, after)?;
+        let mut table = prepared.answer_after(ground, scope, after)?;
         for (column, name) in table.columns.iter_mut().zip(lowered.names) {
             column.0 = name;
         }
@@ -160,17 +177,10 @@ fn table_of(names: &[&str], rows: Vec<Vec<String>>) -> Table {
     table
 }
 
-/// `SHOW TABLES`.
-fn tables(snapshot: &Snapshot, pattern: Option<&str>) -> Table {
-    let patterns: Vec<String> =
-        pattern.into_iter().flat_map(|p| p.split(',')).map(str::to_owned).collect();
-    let patterns = IndexPatterns::new(&patterns);
-    let splits = snapshot.splits.iter().flat_map(|s| s.meta().indexes.iter().map(|(n, _)| n));
-    let live = snapshot.live.iter().flat_map(|l| l.batch.batch.indexes());
-    let names: std::collections::BTreeSet<&str> =
-        splits.chain(live).map(|n| n.as_str()).filter(|n| patterns.matches(n)).collect();
-    let row = |name: &str| ["logdrive", name, "TABLE", "INDEX"].map(str::to_owned).to_vec();
-    table_of(&["catalog", "name", "type", "kind"], names.into_iter().map(row).collect())
+/// The answer of `SHOW TABLES` with these names.
+pub fn tables(names: &[String], window: Window) -> Rows {
+    let row = |name: &String| ["logdrive", name, "TABLE", "INDEX"].map(str::to_owned).to_vec();
+    cut(table_of(&["catalog", "name", "type", "kind"], names.iter().map(row).collect()), window)
 }
 
 /// `DESCRIBE`: every field, and the objects that hold them.

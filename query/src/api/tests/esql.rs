@@ -176,6 +176,26 @@ async fn statements_are_answered_page_by_page() {
     assert!(error.error().1.starts_with("line 1:1: mismatched input 'SELEC'"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_are_answered_later() {
+    let server = Server::filled();
+    let query = "FROM shop | STATS c = COUNT(*)";
+    let now = ask(&server, "/_query/async", json!({ "query": query })).await;
+    assert_eq!((&now["is_running"], &now["values"]), (&json!(false), &json!([[3]])));
+    assert!(now.get("id").is_none());
+    let body = json!({ "query": query, "keep_on_completion": true, "keep_alive": "5m",
+        "wait_for_completion_timeout": "30s" });
+    let kept = ask(&server, "/_query/async", body).await;
+    let path = format!("/_query/async/{}", kept["id"].as_str().unwrap());
+    let again = server.get(&path).await.json();
+    assert_eq!((&again["id"], &again["values"]), (&kept["id"], &json!([[3]])));
+    let gone = server.call(Method::DELETE, &path, "").await;
+    assert_eq!(gone.json(), json!({"acknowledged": true}));
+    assert_eq!(server.get(&path).await.status, StatusCode::NOT_FOUND);
+    let bad = server.post("/_query/async", json!({"query": "FROM shop | KEEP nope"})).await;
+    assert_eq!(bad.json()["error"]["type"], "verification_exception");
+}
+
 /// The blocks of a document between fences, with their languages.
 fn blocks(text: &str) -> Vec<(String, String)> {
     let mut out = Vec::new();

@@ -83,7 +83,8 @@ struct Analyzer<'q> {
     stages: Vec<Stage>,
     sort: Vec<Key>,
     row: Vec<Cell>,
-    indexes: Option<Vec<String>>,
+    /// Rows come from records.
+    of_records: bool,
     /// Aggregates are allowed: the groups so far.
     groups: Option<aggs::Groups>,
 }
@@ -118,7 +119,7 @@ pub fn analyze(
         stages: Vec::new(),
         sort: Vec::new(),
         row: Vec::new(),
-        indexes: None,
+        of_records: false,
         groups: None,
     };
     for command in commands {
@@ -164,8 +165,8 @@ impl<'q> Analyzer<'q> {
 
     fn command(&mut self, command: &Command, schema: &Schema) -> Fatal<()> {
         match &command.kind {
-            CommandKind::From { patterns, metadata } => {
-                self.indexes = Some(patterns.clone());
+            CommandKind::From { metadata, .. } => {
+                self.of_records = true;
                 self.from(schema, metadata);
             }
             CommandKind::Row(fields) => {
@@ -387,9 +388,9 @@ impl<'q> Analyzer<'q> {
         if !self.problems.is_empty() {
             return Err(self.error());
         }
-        let source = match self.indexes {
-            Some(indexes) => Source::Records { indexes, fields: self.fields },
-            None => Source::Row(self.row),
+        let source = match self.of_records {
+            true => Source::Records { fields: self.fields },
+            false => Source::Row(self.row),
         };
         let output = self.columns.into_iter().map(|c| (c.name, c.ty, c.slot)).collect();
         Ok(Program { source, stages: self.stages, output, context: self.context, after: None })

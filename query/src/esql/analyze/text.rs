@@ -20,7 +20,7 @@ impl Analyzer<'_> {
         } else {
             format!("[{}] function", name.to_ascii_uppercase())
         };
-        if !self.stages.is_empty() || self.indexes.is_none() || self.groups.is_some() {
+        if !self.stages.is_empty() || !self.of_records || self.groups.is_some() {
             let what = format!("{shown} cannot be used after STATS or LIMIT, or without FROM");
             self.problem(span, what);
             return Ok(null());

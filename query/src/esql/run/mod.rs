@@ -8,7 +8,6 @@ mod top;
 
 use std::sync::atomic::Ordering;
 
-use index::read::RowSet;
 use rayon::prelude::*;
 
 use self::scan::{Opened, Place, Scan};
@@ -16,10 +15,10 @@ use self::steps::{apply, needed};
 use self::top::{Top, by_key};
 use super::eval::Page;
 use super::plan::{Breaker, Grouping, Program, Source, Stage};
+use super::query::Scope;
 use super::stats::Groups;
 use super::value::{Cell, Type};
 use crate::aggregate::source::Segment;
-use crate::ast::Query;
 use crate::error::{ErrorKind, QueryError};
 use crate::leaf::LeafError;
 use crate::leaf::scan::for_each_block;
@@ -45,11 +44,11 @@ pub struct Table {
     pub records: Vec<(i64, u64)>,
 }
 
-/// Answers a query; `filter` says which records there are at all.
+/// Answers a query over the records of a scope.
 ///
 /// # Errors
 /// A limit is reached, or the search was stopped. What cannot be read is noted, not an error.
-pub fn run(program: &Program, filter: &Query, ground: Ground<'_>) -> Result<Table, QueryError> {
+pub fn run(program: &Program, scope: &Scope, ground: Ground<'_>) -> Result<Table, QueryError> {
     let marks = needed(&program.stages, &program.output);
     let mut table = Table::default();
     let mut stages = program.stages.iter().zip(&marks);
@@ -57,9 +56,9 @@ pub fn run(program: &Program, filter: &Query, ground: Ground<'_>) -> Result<Tabl
         Source::Row(cells) => {
             Page { rows: 1, columns: cells.iter().map(|cell| vec![cell.clone()]).collect() }
         }
-        Source::Records { indexes, fields } => {
+        Source::Records { fields } => {
             let Some((stage, marks)) = stages.next() else { return Ok(table) };
-            let scan = Scan::new(ground, (fields, indexes), stage, &program.context, filter)?;
+            let scan = Scan::new(ground, fields, stage, &program.context, scope)?;
             let page = match &stage.end {
                 Breaker::Top(keys, limit) => {
                     let top = Top::new(&scan, keys, *limit, marks, program.after);
@@ -173,7 +172,7 @@ fn each_page(
             Ok(())
         }
         Segment::Split(eval) => {
-            let within = RowSet::range(eval.reader.docs(), eval.reader.rows_in(scan.time)?);
+            let within = opened.open_rows(eval)?;
             let within = eval.possible(&scan.node, &within)?;
             let (paths, times) = opened.paths(marks);
             eval.prefetch((&[&scan.node], &scan.indexes), (&paths, times), &within)?;

@@ -3,19 +3,22 @@
 //!
 //! Columns are read only for rows that are left, and only those that somebody reads.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use index::read::Snapshot;
+use index::read::{RowSet, Snapshot};
 use model::time::{TimeRange, Timestamp};
 use rayon::ThreadPool;
 
 use super::steps::{apply, set};
 use crate::aggregate::source::Segment;
 use crate::ast::Query;
+use crate::erase::kept_rows;
 use crate::error::QueryError;
 use crate::esql::eval::Page;
 use crate::esql::plan::{Context, Ex, Field, FieldKind, Stage, Step};
 use crate::esql::push::push;
+use crate::esql::query::Scope;
 use crate::esql::read::Reader;
 use crate::leaf::{LeafError, LiveView, Memo, Run, SplitEval};
 use crate::plan::{IndexPatterns, Node};
@@ -71,13 +74,13 @@ impl<'a> Scan<'a> {
     /// A condition is no query.
     pub fn new(
         ground: Ground<'a>,
-        (fields, indexes): (&'a [Field], &[String]),
+        fields: &'a [Field],
         stage: &Stage,
         context: &'a Context,
-        filter: &Query,
+        scope: &Scope,
     ) -> Result<Self, QueryError> {
         let (mut steps, mut residuals, mut queries) =
-            (Vec::new(), Vec::new(), vec![filter.clone()]);
+            (Vec::new(), Vec::new(), vec![scope.filter.clone()]);
         for step in &stage.steps {
             let Step::Filter(ex) = step else {
                 steps.push(step.clone());
@@ -113,7 +116,7 @@ impl<'a> Scan<'a> {
             context,
             time: node.time(),
             node,
-            indexes: IndexPatterns::new(indexes),
+            indexes: scope.indexes.clone(),
             residuals,
             slots: stage.slots,
             found: AtomicU64::new(0),
@@ -152,7 +155,9 @@ impl<'a> Scan<'a> {
             let memo = Memo::default();
             let text_fields = &snapshot.text_fields;
             let eval = SplitEval { reader: &reader, text_fields, run, memo: &memo };
-            work(&mut self.opened(Segment::Split(eval)))
+            let mut opened = self.opened(Segment::Split(eval));
+            opened.kept = kept_rows(snapshot, &snapshot.splits[place.at], &reader)?;
+            work(&mut opened)
         } else {
             let live = &snapshot.live[place.at];
             let view = LiveView::new(live, snapshot.node, &snapshot.text_fields);
@@ -162,7 +167,7 @@ impl<'a> Scan<'a> {
 
     fn opened<'s>(&'s self, segment: Segment<'s>) -> Opened<'s> {
         let readers = self.fields.iter().map(|_| None).collect();
-        Opened { scan: self, segment, readers, residuals: None }
+        Opened { scan: self, segment, readers, residuals: None, kept: None }
     }
 }
 
@@ -173,6 +178,8 @@ pub struct Opened<'s> {
     readers: Vec<Option<Reader<'s>>>,
     /// The conditions that are left to do here.
     residuals: Option<Vec<&'s Ex>>,
+    /// The rows that are not deleted, unless that is all.
+    kept: Option<Arc<RowSet>>,
 }
 
 impl<'s> Opened<'s> {
@@ -202,6 +209,18 @@ impl<'s> Opened<'s> {
             }
         }
         self.residuals = Some(out.clone());
+        Ok(out)
+    }
+
+    /// The rows of the query's time that are there.
+    ///
+    /// # Errors
+    /// The split cannot be read.
+    pub(super) fn open_rows(&self, eval: SplitEval<'_>) -> Result<RowSet, LeafError> {
+        let mut out = RowSet::range(eval.reader.docs(), eval.reader.rows_in(self.scan.time)?);
+        if let Some(kept) = &self.kept {
+            out.and(kept);
+        }
         Ok(out)
     }
 

@@ -279,7 +279,7 @@ impl<'a> Top<'a> {
     ) -> Result<(), LeafError> {
         let Segment::Split(eval) = opened.segment else { return Ok(()) };
         let scan = self.scan;
-        let within = RowSet::range(eval.reader.docs(), eval.reader.rows_in(scan.time)?);
+        let within = opened.open_rows(eval)?;
         let within = eval.possible(&scan.node, &within)?;
         let (paths, _) = opened.paths(&self.needed);
         eval.prefetch((&[&scan.node], &scan.indexes), (&paths, true), &within)?;

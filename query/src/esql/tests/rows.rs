@@ -15,10 +15,11 @@ use crate::clause::Limits;
 use crate::error::QueryError;
 use crate::esql::analyze::Settings;
 use crate::esql::parse::{Dialect, Params};
-use crate::esql::query::Prepared;
+use crate::esql::query::{Prepared, Scope};
 use crate::esql::run::{Ground, Table};
 use crate::esql::show;
 use crate::leaf::{Memory, Run};
+use crate::plan::IndexPatterns;
 
 pub(crate) fn settings() -> Settings {
     Settings {
@@ -32,11 +33,16 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
+pub(crate) fn scope(patterns: &[String]) -> Scope {
+    Scope { indexes: IndexPatterns::new(patterns), filter: Query::All }
+}
+
 fn table(text: &str, params: &Json) -> Result<Table, QueryError> {
     let snapshot = Snapshot {
         deletions: Default::default(),
         splits: Vec::new(),
         live: Vec::new(),
+        deletions: Vec::new().into(),
         node: NodeId(1),
         text_fields: Vec::new().into(),
     };
@@ -44,8 +50,9 @@ fn table(text: &str, params: &Json) -> Result<Table, QueryError> {
     let run =
         Run::new(Arc::new(AtomicBool::new(false)), Arc::new(ManualClock::at(0)), 1, memory, 1_000);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let prepared = Prepared::new(text, &Params::read(params)?, Query::All, settings())?;
-    prepared.answer(Ground { snapshot: &snapshot, run: &run, pool: &pool })
+    let prepared = Prepared::new(text, &Params::read(params)?, settings())?;
+    let ground = Ground { snapshot: &snapshot, run: &run, pool: &pool };
+    prepared.answer(ground, &scope(&[]))
 }
 
 fn values(text: &str) -> Json {

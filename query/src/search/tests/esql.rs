@@ -6,23 +6,23 @@ use serde_json::{Value as Json, json};
 use super::corpus::Corpus;
 use super::naive::Doc;
 use super::{free_run, large, pool, small};
-use crate::ast::Query;
 use crate::esql::parse::{Dialect, Params};
 use crate::esql::query::Prepared;
 use crate::esql::run::Ground;
 use crate::esql::show;
-use crate::esql::tests::rows::settings;
+use crate::esql::tests::rows::{scope, settings};
 use crate::sql::{Sql, Window};
 
 /// The values of a query, the same over every way in which the records are kept.
 fn answer(corpus: &Corpus, text: &str) -> Json {
     let mut out: Option<Json> = None;
-    let prepared = Prepared::new(text, &Params::default(), Query::All, settings())
+    let prepared = Prepared::new(text, &Params::default(), settings())
         .unwrap_or_else(|e| panic!("{text}: {}", e.reason));
+    let scope = scope(prepared.indexes().unwrap().0);
     for (at, snapshot) in corpus.snapshots.iter().enumerate() {
         let run = free_run();
         let table = prepared
-            .answer(Ground { snapshot, run: &run, pool: pool() })
+            .answer(Ground { snapshot, run: &run, pool: pool() }, &scope)
             .unwrap_or_else(|e| panic!("{text} over {at}: {}", e.reason));
         assert!(!table.is_partial);
         let got = show::values(&table, false);
@@ -34,10 +34,14 @@ fn answer(corpus: &Corpus, text: &str) -> Json {
     out.unwrap()
 }
 
-/// The values of a field of a document, without nulls.
+/// The values of a field of a document, without nulls, each text once.
 fn cells(doc: &Doc, path: &str) -> Vec<Json> {
-    let mut values = doc.of(path);
-    values.retain(|v| !v.is_null());
+    let mut values: Vec<Json> = Vec::new();
+    for value in doc.of(path) {
+        if !value.is_null() && !(value.is_string() && values.contains(&value)) {
+            values.push(value);
+        }
+    }
     values
 }
 
@@ -306,14 +310,15 @@ fn sql(corpus: &Corpus, text: &str, size: usize) -> Vec<Json> {
     let mut all: Option<Vec<Json>> = None;
     let mut settings = settings();
     settings.dialect = Dialect::Sql;
-    let sql = Sql::new(text, &Params::default(), Query::All, settings)
+    let sql = Sql::new(text, &Params::default(), settings)
         .unwrap_or_else(|e| panic!("{text}: {}", e.reason));
+    let scope = scope(sql.indexes().unwrap().0);
     for snapshot in &corpus.snapshots {
         let (mut rows, mut window) = (Vec::new(), Window { size, ..Window::default() });
         loop {
             let run = free_run();
             let answer = sql
-                .answer(Ground { snapshot, run: &run, pool: pool() }, window)
+                .answer(Ground { snapshot, run: &run, pool: pool() }, &scope, window)
                 .unwrap_or_else(|e| panic!("{text}: {}", e.reason));
             assert!(answer.table.page.rows <= size);
             if let Json::Array(list) = show::values(&answer.table, false) {
