@@ -38,6 +38,9 @@ pub struct DeleteRequest {
     pub at: Timestamp,
 }
 
+/// How many records of each deletion, by its number.
+type Counts = Vec<(u64, u64)>;
+
 /// Splits with some of a deletion's records, as they are and as they will be known.
 struct Marked {
     splits: Vec<Arc<Split>>,
@@ -235,10 +238,7 @@ impl Inner {
     }
 
     /// Stored splits with the rows of one that no deletion takes, and how many each deletion took.
-    fn without_deleted(
-        &self,
-        split: &Split,
-    ) -> Result<(Vec<BuiltSplit>, Vec<(u64, u64)>), IndexError> {
+    fn without_deleted(&self, split: &Split) -> Result<(Vec<BuiltSplit>, Counts), IndexError> {
         let meta = split.meta();
         let chunks = Arc::new(ChunkCache::new(self.settings.merge.memory_bytes_max));
         let reader = split.open_with(chunks)?;

@@ -444,11 +444,14 @@ fn what_is_deleted_is_gone_at_once_then_from_the_store_and_nothing_else_goes() {
         // Some of it is still live.
         let held = index.snapshot(&Tenant::default());
         let first = delete(&index, "logs", Some(3));
-        assert_eq!(first.records, (0..200).filter(|n| even(*n) && n % 3 == 0).count() as u64);
-        check_left(&index, 20, |n| !(even(n) && n % 3 == 0));
+        assert_eq!(
+            first.records,
+            (0..200).filter(|n| even(*n) && n.is_multiple_of(3)).count() as u64
+        );
+        check_left(&index, 20, |n| !(even(n) && n.is_multiple_of(3)));
         // What comes later stays, whatever it is.
         feed(&index, 20, "logs", NOON);
-        let kept = |n: u64| n >= 200 || !(even(n) && (n % 3 == 0));
+        let kept = |n: u64| n >= 200 || !(even(n) && n.is_multiple_of(3));
         check_left(&index, 21, kept);
         let second = delete(&index, "audit", None);
         assert_eq!((second.id, second.records), (first.id + 1, 100));

@@ -136,12 +136,15 @@ fn moving_fn(
     Ok(())
 }
 
+/// Names with their numbers.
+type Variables<'s> = Vec<(&'s str, Option<f64>)>;
+
 /// The variables of a script in a bucket; none when the gap policy passes over the bucket.
 fn variables<'s>(
     stage: &'s Stage,
     bucket: &Object,
     skips: bool,
-) -> Result<Option<Vec<(&'s str, Option<f64>)>>, QueryError> {
+) -> Result<Option<Variables<'s>>, QueryError> {
     let gaps = stage.agg.gap_policy;
     let mut out = Vec::with_capacity(stage.paths.len());
     for (name, path) in &stage.paths {

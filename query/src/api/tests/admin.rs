@@ -102,7 +102,8 @@ async fn tables_are_printed_as_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cluster_tells_of_itself() {
     let server = server().await;
-    let cases: &[(&str, u16, &[(&str, Json)])] = &[
+    type Case<'a> = (&'a str, u16, &'a [(&'a str, Json)]);
+    let cases: &[Case<'_>] = &[
         (
             "/_cluster/health?wait_for_status=yellow&wait_for_nodes=%3E%3D1&timeout=30s",
             200,

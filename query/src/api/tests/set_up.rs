@@ -639,7 +639,8 @@ async fn names_are_resolved_as_there() {
         ])
         .await;
     let backing = ".ds-logs-app-prod-2026.11.20-000001";
-    let cases: &[(&str, Result<&[&str], (u16, &str)>)] = &[
+    type Case<'a> = (&'a str, Result<&'a [&'a str], (u16, &'a str)>);
+    let cases: &[Case<'_>] = &[
         ("_all", Ok(&[backing, "audit-1", "shop"])),
         ("*", Ok(&[backing, "audit-1", "shop"])),
         ("*,-shop", Ok(&[backing, "audit-1"])),

@@ -38,7 +38,7 @@ fn answer(corpus: &Corpus, text: &str) -> Json {
 fn cells(doc: &Doc, path: &str) -> Vec<Json> {
     let mut values: Vec<Json> = Vec::new();
     for value in doc.of(path) {
-        if !value.is_null() && !(value.is_string() && values.contains(&value)) {
+        if !(value.is_null() || value.is_string() && values.contains(&value)) {
             values.push(value);
         }
     }
