@@ -39,7 +39,6 @@ pub(crate) fn scope(patterns: &[String]) -> Scope {
 
 fn table(text: &str, params: &Json) -> Result<Table, QueryError> {
     let snapshot = Snapshot {
-        deletions: Default::default(),
         splits: Vec::new(),
         live: Vec::new(),
         deletions: Vec::new().into(),
