@@ -229,8 +229,9 @@ impl Writer {
             let mut head = Object::with_capacity(3 + planned.subs.len());
             head.push("key_as_string", text.clone());
             head.push("key", Timestamp(start).millis());
-            self.start_ns = start;
+            let outer = std::mem::replace(&mut self.start_ns, start);
             self.bucket(&mut head, &planned.subs, bucket)?;
+            self.start_ns = outer;
             list.push((text, head));
         }
         Ok(listed(list, agg.keyed))

@@ -1,15 +1,149 @@
-//! What do metrics say? Their numbers by name, and their answers.
+//! What are metrics to the others? What they read, their collectors, their numbers by name, and
+//! their answers.
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
+use model::record::TIMESTAMP_FIELD;
 use serde_json::{Value as Json, json};
 
+use super::collect::Collector;
+use super::numbers::{BlockNumbers, From};
 use super::partial::Partial;
 use super::percentiles::Sketch;
 use super::print::Printer;
+use super::source::{FieldValues, Segment};
 use super::stats::Stats;
-use super::{Kind, Planned};
-use crate::request::{Metric, PercentilesAgg, Shape};
+use super::{Kind, Planned, is_time_field, leading, letters, rate, values, weighted};
+use crate::error::QueryError;
+use crate::leaf::LeafError;
+use crate::request::{AggKind, Metric, MetricAgg, PercentilesAgg, Shape, SortBy};
+use crate::script::Script;
 use crate::tree::{Object, Tree};
+
+/// Whether it is a metric.
+pub(super) fn is_one(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Metric(_)
+            | Kind::Percentiles(_)
+            | Kind::Cardinality(_)
+            | Kind::WeightedAvg(_)
+            | Kind::TopMetrics(_)
+            | Kind::StringStats(_)
+            | Kind::Rate(_)
+    )
+}
+
+/// How the numbers of a metric are printed, if not as they are.
+pub(super) fn printer(kind: &AggKind) -> Result<Option<Printer>, QueryError> {
+    let (format, field) = match kind {
+        AggKind::Metric(agg) => (&agg.format, agg.field.as_str()),
+        AggKind::Percentiles(agg) => (&agg.format, agg.field.as_str()),
+        AggKind::WeightedAvg(agg) => (&agg.format, agg.value.field.as_str()),
+        AggKind::TopMetrics(agg) => match &agg.by {
+            SortBy::Time => (&agg.format, TIMESTAMP_FIELD),
+            _ => return Ok(None),
+        },
+        AggKind::StringStats(agg) => (&agg.format, ""),
+        AggKind::Rate(agg) => (&agg.format, ""),
+        _ => return Ok(None),
+    };
+    Printer::new(format.as_deref(), is_time_field(field))
+}
+
+/// What is known when no record was looked at.
+pub(super) fn empty(kind: &Kind) -> Partial {
+    match kind {
+        Kind::Percentiles(_) => Partial::Percentiles(Sketch::default()),
+        Kind::Cardinality(_) => Partial::Distinct(super::cardinality::Distinct::default()),
+        Kind::WeightedAvg(_) => Partial::Weighted(weighted::Weighted::default()),
+        Kind::TopMetrics(_) => Partial::Leaders(leading::Leaders::default()),
+        Kind::StringStats(_) => Partial::Letters(letters::Letters::default()),
+        Kind::Metric(_) | Kind::Rate(_) => Partial::Stats(Stats::default()),
+        // Those with buckets are made elsewhere.
+        _ => Partial::Keyed(HashMap::new()),
+    }
+}
+
+/// Adds the fields that a metric reads.
+pub(super) fn reads<'p>(kind: &'p Kind, fields: &mut Vec<&'p str>) {
+    let mut numbers = |field: &'p str, script: Option<&'p Script>| {
+        if !field.is_empty() {
+            fields.push(field);
+        }
+        fields.extend(script.iter().flat_map(|script| script.fields()).map(String::as_str));
+    };
+    match kind {
+        Kind::Metric(agg) => numbers(&agg.field, agg.script.as_ref()),
+        Kind::Percentiles(agg) => numbers(&agg.field, agg.script.as_ref()),
+        Kind::Cardinality(agg) => numbers(&agg.field, None),
+        Kind::WeightedAvg(agg) => {
+            numbers(&agg.value.field, agg.value.script.as_ref());
+            numbers(&agg.weight.field, agg.weight.script.as_ref());
+        }
+        Kind::TopMetrics(agg) => {
+            agg.metrics.iter().for_each(|metric| numbers(metric, None));
+            if let SortBy::Field(path) = &agg.by {
+                numbers(path, None);
+            }
+        }
+        Kind::StringStats(agg) => numbers(&agg.field, None),
+        Kind::Rate(plan) => {
+            if let Some(of) = &plan.agg.numbers {
+                numbers(&of.field, of.script.as_ref());
+            }
+        }
+        // Those with buckets tell themselves.
+        _ => {}
+    }
+}
+
+/// Collects a metric over one segment.
+pub(super) fn collector<'a>(
+    planned: &'a Planned,
+    segment: Segment<'a>,
+) -> Result<Box<dyn Collector + 'a>, LeafError> {
+    let run = segment.run();
+    let field = |path: &str| FieldValues::open(segment, path);
+    let numbers = |from: From<'a>| BlockNumbers::open(segment, from);
+    Ok(match &planned.kind {
+        Kind::Metric(agg) if agg.metric == Metric::ValueCount && agg.script.is_none() => {
+            Box::new(values::ValueCount::new(field(&agg.field)?, agg.missing, run))
+        }
+        Kind::Metric(MetricAgg { field, missing, script, .. }) => {
+            let from = From { field, missing: *missing, script: script.as_ref() };
+            Box::new(values::Metrics::new(numbers(from)?, run))
+        }
+        Kind::Percentiles(PercentilesAgg { field, missing, script, .. }) => {
+            let from = From { field, missing: *missing, script: script.as_ref() };
+            Box::new(values::Percentiles::new(numbers(from)?, run))
+        }
+        Kind::Cardinality(agg) => {
+            let field = field(&agg.field)?;
+            match field.dict().filter(|_| agg.missing.is_none()).cloned() {
+                Some(dict) => Box::new(values::OrdCardinality::new(dict, run)),
+                None => Box::new(values::Cardinality::new(field, agg.missing.as_ref(), run)),
+            }
+        }
+        Kind::WeightedAvg(agg) => {
+            let (value, weight) = (numbers((&agg.value).into())?, numbers((&agg.weight).into())?);
+            Box::new(weighted::WeightedAvg::new(value, weight, run))
+        }
+        Kind::TopMetrics(agg) => Box::new(leading::TopMetrics::open(segment, agg)?),
+        Kind::StringStats(agg) => {
+            let missing = agg.missing.as_deref();
+            Box::new(letters::StringStats::new(field(&agg.field)?, missing, run))
+        }
+        Kind::Rate(plan) => match &plan.agg.numbers {
+            Some(from) if plan.agg.counts_values && from.script.is_none() => {
+                Box::new(values::ValueCount::new(field(&from.field)?, from.missing, run))
+            }
+            Some(from) => Box::new(values::Metrics::new(numbers(from.into())?, run)),
+            None => Box::new(rate::Records::new(run)),
+        },
+        // Those with buckets are made elsewhere.
+        _ => Box::new(rate::Records::new(run)),
+    })
+}
 
 /// Whether the rest of an order's path names a number of the metric.
 pub(super) fn has_number(kind: &Kind, rest: &str) -> bool {

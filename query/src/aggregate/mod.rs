@@ -60,16 +60,14 @@ use crate::leaf::LeafError;
 use crate::leaf::scan::for_each_block;
 use crate::plan::Node;
 use crate::request::{
-    Agg, AggKind, CardinalityAgg, DateHistogramAgg, FiltersAgg, HistogramAgg, Metric, MetricAgg,
-    PercentilesAgg, RangeAgg, SortBy, StringStatsAgg, TopMetricsAgg, WeightedAvgAgg,
+    Agg, AggKind, CardinalityAgg, DateHistogramAgg, FiltersAgg, HistogramAgg, MetricAgg,
+    PercentilesAgg, RangeAgg, StringStatsAgg, TopMetricsAgg, WeightedAvgAgg,
 };
-use crate::script::Script;
 pub use addresses::number as ip_number;
 pub use answer::{answer, answer_with_hits};
 use choice::KeyFormat;
 use collect::{Block, Buckets, Collector};
 use more::{At, More, Role};
-use numbers::BlockNumbers;
 use partial::{Bucket, Partial};
 use pipeline::Stage;
 use print::Printer;
@@ -249,7 +247,7 @@ fn plan_one(name: &str, agg: &Agg, above: Above<'_>) -> Result<Planned, QueryErr
             return Err(QueryError::illegal(reason));
         }
     };
-    let printer = printer(&agg.kind)?;
+    let printer = metric::printer(&agg.kind)?;
     let planned = Planned { name: name.to_owned(), kind, subs, meta: agg.meta.clone(), printer };
     if !planned.subs.is_empty() && !planned.has_buckets() {
         return Err(QueryError::illegal(format!(
@@ -257,23 +255,6 @@ fn plan_one(name: &str, agg: &Agg, above: Above<'_>) -> Result<Planned, QueryErr
         )));
     }
     Ok(planned)
-}
-
-/// How the numbers of a metric are printed, if not as they are.
-fn printer(kind: &AggKind) -> Result<Option<Printer>, QueryError> {
-    let (format, field) = match kind {
-        AggKind::Metric(agg) => (&agg.format, agg.field.as_str()),
-        AggKind::Percentiles(agg) => (&agg.format, agg.field.as_str()),
-        AggKind::WeightedAvg(agg) => (&agg.format, agg.value.field.as_str()),
-        AggKind::TopMetrics(agg) => match &agg.by {
-            SortBy::Time => (&agg.format, TIMESTAMP_FIELD),
-            _ => return Ok(None),
-        },
-        AggKind::StringStats(agg) => (&agg.format, ""),
-        AggKind::Rate(agg) => (&agg.format, ""),
-        _ => return Ok(None),
-    };
-    Printer::new(format.as_deref(), is_time_field(field))
 }
 
 fn range_format(range: &RangeAgg) -> Result<KeyFormat, QueryError> {
@@ -288,16 +269,7 @@ impl Planned {
     fn has_buckets(&self) -> bool {
         match &self.kind {
             Kind::More(more) => more.role() != Role::Leaf,
-            kind => !matches!(
-                kind,
-                Kind::Metric(_)
-                    | Kind::Percentiles(_)
-                    | Kind::Cardinality(_)
-                    | Kind::WeightedAvg(_)
-                    | Kind::TopMetrics(_)
-                    | Kind::StringStats(_)
-                    | Kind::Rate(_)
-            ),
+            kind => !metric::is_one(kind),
         }
     }
 
@@ -353,13 +325,8 @@ impl Planned {
             Kind::Filters(filters, nodes) => {
                 slots(nodes.len() + usize::from(filters.other.is_some()))
             }
-            Kind::Metric(_) | Kind::Rate(_) => Partial::Stats(stats::Stats::default()),
-            Kind::Percentiles(_) => Partial::Percentiles(percentiles::Sketch::default()),
-            Kind::Cardinality(_) => Partial::Distinct(cardinality::Distinct::default()),
             Kind::More(more) => more.empty(&self.subs),
-            Kind::WeightedAvg(_) => Partial::Weighted(weighted::Weighted::default()),
-            Kind::TopMetrics(_) => Partial::Leaders(leading::Leaders::default()),
-            Kind::StringStats(_) => Partial::Letters(letters::Letters::default()),
+            kind => metric::empty(kind),
         }
     }
 }
@@ -467,37 +434,11 @@ pub fn reads<'p>(planned: &'p [Planned], fields: &mut Vec<&'p str>, nodes: &mut 
             Kind::Range(agg, _) => fields.push(&agg.field),
             Kind::Filter(node) => nodes.push(node),
             Kind::Filters(_, list) => nodes.extend(list),
-            Kind::Metric(agg) => read_numbers(&agg.field, agg.script.as_ref(), fields),
-            Kind::Percentiles(agg) => read_numbers(&agg.field, agg.script.as_ref(), fields),
-            Kind::Cardinality(agg) => fields.push(&agg.field),
             Kind::More(more) => more.reads(fields, nodes),
-            Kind::WeightedAvg(agg) => {
-                for numbers in [&agg.value, &agg.weight] {
-                    read_numbers(&numbers.field, numbers.script.as_ref(), fields);
-                }
-            }
-            Kind::TopMetrics(agg) => {
-                fields.extend(agg.metrics.iter().map(String::as_str));
-                if let SortBy::Field(path) = &agg.by {
-                    fields.push(path);
-                }
-            }
-            Kind::StringStats(agg) => fields.push(&agg.field),
-            Kind::Rate(plan) => {
-                if let Some(numbers) = &plan.agg.numbers {
-                    read_numbers(&numbers.field, numbers.script.as_ref(), fields);
-                }
-            }
+            kind => metric::reads(kind, fields),
         }
         reads(&plan.subs, fields, nodes);
     }
-}
-
-fn read_numbers<'p>(field: &'p str, script: Option<&'p Script>, fields: &mut Vec<&'p str>) {
-    if !field.is_empty() {
-        fields.push(field);
-    }
-    fields.extend(script.iter().flat_map(|script| script.fields()).map(String::as_str));
 }
 
 fn collectors<'a>(
@@ -545,53 +486,6 @@ fn collector<'a>(
             Box::new(slots::Filters::new(passing, agg.other.is_some(), nested()?))
         }
         Kind::More(more) => At { planned, segment, rows }.collector(&**more)?,
-        _ => return metric_collector(planned, segment),
-    })
-}
-
-fn metric_collector<'a>(
-    planned: &'a Planned,
-    segment: Segment<'a>,
-) -> Result<Box<dyn Collector + 'a>, LeafError> {
-    let run = segment.run();
-    let field = |path: &str| FieldValues::open(segment, path);
-    let numbers = |from: numbers::From<'a>| BlockNumbers::open(segment, from);
-    Ok(match &planned.kind {
-        Kind::Metric(agg) if agg.metric == Metric::ValueCount && agg.script.is_none() => {
-            Box::new(values::ValueCount::new(field(&agg.field)?, agg.missing, run))
-        }
-        Kind::Metric(MetricAgg { field, missing, script, .. }) => {
-            let from = numbers::From { field, missing: *missing, script: script.as_ref() };
-            Box::new(values::Metrics::new(numbers(from)?, run))
-        }
-        Kind::Percentiles(PercentilesAgg { field, missing, script, .. }) => {
-            let from = numbers::From { field, missing: *missing, script: script.as_ref() };
-            Box::new(values::Percentiles::new(numbers(from)?, run))
-        }
-        Kind::Cardinality(agg) => {
-            let field = field(&agg.field)?;
-            match field.dict().filter(|_| agg.missing.is_none()).cloned() {
-                Some(dict) => Box::new(values::OrdCardinality::new(dict, run)),
-                None => Box::new(values::Cardinality::new(field, agg.missing.as_ref(), run)),
-            }
-        }
-        Kind::WeightedAvg(agg) => {
-            let (value, weight) = (numbers((&agg.value).into())?, numbers((&agg.weight).into())?);
-            Box::new(weighted::WeightedAvg::new(value, weight, run))
-        }
-        Kind::TopMetrics(agg) => Box::new(leading::TopMetrics::open(segment, agg)?),
-        Kind::StringStats(agg) => {
-            let missing = agg.missing.as_deref();
-            Box::new(letters::StringStats::new(field(&agg.field)?, missing, run))
-        }
-        Kind::Rate(plan) => match &plan.agg.numbers {
-            Some(from) if plan.agg.counts_values && from.script.is_none() => {
-                Box::new(values::ValueCount::new(field(&from.field)?, from.missing, run))
-            }
-            Some(from) => Box::new(values::Metrics::new(numbers(from.into())?, run)),
-            None => Box::new(rate::Records::new(run)),
-        },
-        // Those with buckets were made above.
-        _ => Box::new(rate::Records::new(run)),
+        _ => return metric::collector(planned, segment),
     })
 }

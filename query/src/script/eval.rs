@@ -7,7 +7,7 @@ use model::time::Timestamp;
 use serde_json::Value as Json;
 
 use super::Lang;
-use super::parse::{Arithmetic, Cast, Compare, Expr, Statement};
+use super::ast::{Arithmetic, Cast, Compare, Expr, Statement};
 
 /// So many steps takes what one search computes in scripts at most.
 const STEPS_MAX: u64 = 2_000_000_000;

@@ -3,8 +3,8 @@
 
 use model::time::Timestamp;
 
+use super::ast::Expr;
 use super::eval::Value;
-use super::parse::Expr;
 
 /// A function of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! script     = { statement [";"] }
-//! statement  = "return" expr | type name "=" expr | "if" "(" expr ")" block [ "else" block ] | expr
+//! statement  = "return" expr | type name "=" expr | expr
+//!            | "if" "(" expr ")" block [ "else" block ]
 //! block      = "{" script "}" | statement
 //! expr       = or [ "?" expr ":" expr | "?:" expr ]
 //! or         = and { "||" and }            and      = equality { "&&" equality }
@@ -11,13 +12,15 @@
 //! relation   = sum { ("<" | "<=" | ">" | ">=") sum }
 //! sum        = product { ("+" | "-") product }
 //! product    = unary { ("*" | "/" | "%") unary }
-//! unary      = ("-" | "+" | "!") unary | "(" type ")" unary | primary { "." name [ "(" args ")" ] | "[" expr "]" }
+//! unary      = ("-" | "+" | "!") unary | "(" type ")" unary | primary { member }
+//! member     = "." name [ "(" args ")" ] | "[" expr "]"
 //! primary    = number | string | "true" | "false" | "null" | name [ "(" args ")" ] | "(" expr ")"
 //! ```
 //!
 //! There are no loops and no assignments, so that a script ends; what it does at most is counted.
 //! Knows neither buckets nor records: values come through an [`Env`].
 
+mod ast;
 mod eval;
 mod functions;
 mod lex;
@@ -29,8 +32,8 @@ mod tests;
 use serde_json::{Map, Value as Json};
 
 use crate::error::{ErrorKind, QueryError};
+use ast::Statement;
 pub use eval::{Env, Value};
-use parse::Statement;
 
 /// The longest source, in bytes, as Elasticsearch has it.
 const SOURCE_BYTES_MAX: usize = 65_535;

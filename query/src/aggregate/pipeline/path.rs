@@ -214,8 +214,8 @@ pub(super) fn resolve(
     path: &[String],
     gaps: GapPolicy,
 ) -> Result<Option<f64>, QueryError> {
-    const MUST: &str = "buckets_path must reference either a number value or a single value numeric metric \
-         aggregation";
+    const MUST: &str = "buckets_path must reference either a number value or a single value \
+                        numeric metric aggregation";
     let last = path.last().map_or("", String::as_str);
     let value = match in_bucket(bucket, path)? {
         Found::Number(value) => value,
@@ -230,7 +230,8 @@ pub(super) fn resolve(
             Some(value) => value,
             None if body.get("buckets").is_none() && body.get("doc_count").is_none() => {
                 return Err(invalid(format!(
-                    "{MUST}, but [{last}] contains multiple values. Please specify which to use."
+                    "{MUST}, but [{last}] contains multiple values. Please specify which to \
+                     use."
                 )));
             }
             None => {

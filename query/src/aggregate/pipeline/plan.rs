@@ -5,7 +5,7 @@ use super::super::print::Decimal;
 use super::path::parse;
 use super::{Stage, invalid};
 use crate::error::{ErrorKind, QueryError};
-use crate::request::{Agg, AggKind, PipelineAgg, PipelineKind};
+use crate::request::{Agg, AggKind, BucketAgg, PipelineAgg, PipelineKind};
 
 /// The pipelines among the aggregations of a level, in the order in which they are computed;
 /// `parent` is the aggregation whose buckets they are in.
@@ -62,6 +62,7 @@ fn check_place(
     let min_doc_count = match parent {
         Some(AggKind::DateHistogram(date)) => date.min_doc_count,
         Some(AggKind::Histogram(histogram)) => histogram.min_doc_count,
+        Some(AggKind::Bucket(BucketAgg::AutoDate(_))) => 0,
         _ => {
             return Err(failed(format!(
                 "{ty} aggregation [{name}] must have a histogram, date_histogram or \

@@ -17,10 +17,7 @@ const COMMON: [&str; 3] = ["buckets_path", "gap_policy", "format"];
 
 /// Reads a pipeline aggregation; nothing when the type is of another kind.
 pub(super) fn read(o: &Options<'_>) -> Result<Option<PipelineAgg>, QueryError> {
-    let only = |own: &[&str]| {
-        let known: Vec<&str> = COMMON.iter().chain(own).copied().collect();
-        o.only(&known, &[])
-    };
+    let only = |own: &[&str]| only(o, own);
     let kind = match o.ty {
         "derivative" => {
             only(&["unit"])?;
@@ -62,33 +59,10 @@ pub(super) fn read(o: &Options<'_>) -> Result<Option<PipelineAgg>, QueryError> {
             only(&["method"])?;
             PipelineKind::Normalize(method(o)?)
         }
-        "avg_bucket" | "sum_bucket" | "min_bucket" | "max_bucket" | "stats_bucket" => {
-            only(&[])?;
-            match o.ty {
-                "avg_bucket" => PipelineKind::AvgBucket,
-                "sum_bucket" => PipelineKind::SumBucket,
-                "min_bucket" => PipelineKind::MinBucket,
-                "max_bucket" => PipelineKind::MaxBucket,
-                _ => PipelineKind::StatsBucket,
-            }
-        }
-        "extended_stats_bucket" => {
-            only(&["sigma"])?;
-            let sigma = o.get("sigma").map_or(Ok(2.0), |value| sigma(o, value))?;
-            PipelineKind::ExtendedStatsBucket { sigma }
-        }
-        "percentiles_bucket" => {
-            only(&["percents", "keyed"])?;
-            let (percents, keyed) = (percents(o)?, o.flag("keyed", true)?);
-            PipelineKind::PercentilesBucket { percents, keyed }
-        }
-        "bucket_correlation" | "bucket_count_ks_test" | "change_point" | "inference" => {
-            return Err(QueryError::parsing(format!(
-                "[{}] of the aggregation [{}] is not supported in this version",
-                o.ty, o.name
-            )));
-        }
-        _ => return Ok(None),
+        _ => match sibling(o)? {
+            Some(kind) => kind,
+            None => return Ok(None),
+        },
     };
     let paths = match &kind {
         PipelineKind::BucketSort { sort, .. } => {
@@ -99,6 +73,39 @@ pub(super) fn read(o: &Options<'_>) -> Result<Option<PipelineAgg>, QueryError> {
         _ => vec![(String::new(), path(o)?)],
     };
     Ok(Some(PipelineAgg { gap_policy: gap_policy(o)?, format: format(o)?, paths, kind }))
+}
+
+/// Fails on options that are neither common ones nor its own.
+fn only(o: &Options<'_>, own: &[&str]) -> Result<(), QueryError> {
+    let known: Vec<&str> = COMMON.iter().chain(own).copied().collect();
+    o.only(&known, &[])
+}
+
+/// Those that stand beside the aggregation whose buckets they look at.
+fn sibling(o: &Options<'_>) -> Result<Option<PipelineKind>, QueryError> {
+    Ok(Some(match o.ty {
+        "avg_bucket" | "sum_bucket" | "min_bucket" | "max_bucket" | "stats_bucket" => {
+            only(o, &[])?;
+            match o.ty {
+                "avg_bucket" => PipelineKind::AvgBucket,
+                "sum_bucket" => PipelineKind::SumBucket,
+                "min_bucket" => PipelineKind::MinBucket,
+                "max_bucket" => PipelineKind::MaxBucket,
+                _ => PipelineKind::StatsBucket,
+            }
+        }
+        "extended_stats_bucket" => {
+            only(o, &["sigma"])?;
+            let sigma = o.get("sigma").map_or(Ok(2.0), |value| sigma(o, value))?;
+            PipelineKind::ExtendedStatsBucket { sigma }
+        }
+        "percentiles_bucket" => {
+            only(o, &["percents", "keyed"])?;
+            let (percents, keyed) = (percents(o)?, o.flag("keyed", true)?);
+            PipelineKind::PercentilesBucket { percents, keyed }
+        }
+        _ => return Ok(None),
+    }))
 }
 
 fn gap_policy(o: &Options<'_>) -> Result<GapPolicy, QueryError> {

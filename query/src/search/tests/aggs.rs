@@ -306,11 +306,13 @@ fn naive(agg: &Agg, docs: &[&Doc]) -> Json {
         }
         AggKind::Metric(metric) => naive_metric(metric, docs),
         AggKind::Cardinality(cardinality) => {
-            let mut all: Vec<String> = docs
-                .iter()
-                .flat_map(|d| d.of(&cardinality.field))
-                .map(|v| canonical(&v).to_string())
-                .collect();
+            let values = |doc: &&Doc| {
+                let values = doc.of(&cardinality.field);
+                let missing = cardinality.missing.iter().filter(|_| values.is_empty()).cloned();
+                missing.chain(values.clone()).collect::<Vec<Json>>()
+            };
+            let values = docs.iter().flat_map(values);
+            let mut all: Vec<String> = values.map(|v| canonical(&v).to_string()).collect();
             all.sort();
             all.dedup();
             json!({"value": all.len()})

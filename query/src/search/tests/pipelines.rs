@@ -236,6 +236,16 @@ fn rates_by_the_calendar() {
         assert!((bucket["r"]["value"].as_f64().unwrap() - want).abs() < 1e-9, "{unit} {bucket}");
         assert_eq!(bucket["r"]["value_as_string"], format!("{want:.2}"));
     }
+    // The buckets of another histogram inside do not matter, wherever they end.
+    let end = START_MS + 90 * 86_400_000;
+    let got = ask(
+        &json!({"m": {"date_histogram": {"field": "@timestamp", "calendar_interval": "month"}, "aggs": {
+            "d": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1d", "extended_bounds": {"min": START_MS, "max": end}}},
+            "r": {"rate": {"unit": "day"}},
+        }}}),
+    );
+    let bucket = &buckets(&got, "m")[0];
+    assert_eq!(bucket["r"]["value"], bucket["doc_count"].as_f64().unwrap() / 30.0);
     let refused = [
         (
             json!({"r": {"rate": {"unit": "day"}}}),
