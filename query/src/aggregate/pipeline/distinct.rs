@@ -46,7 +46,7 @@ fn cumulate_keyed(planned: &Planned, map: &mut HashMap<Key, Bucket>) {
         return;
     }
     let mut buckets: Vec<(&Key, &mut Bucket)> = map.iter_mut().collect();
-    buckets.sort_by(|(a, _), (b, _)| a.cmp(b));
+    buckets.sort_by_key(|(key, _)| *key);
     let mut sums = vec![Distinct::default(); wanted.len()];
     for (_, bucket) in buckets {
         for (sum, at) in sums.iter_mut().zip(&wanted) {
