@@ -224,7 +224,7 @@ fn an_object_that_is_missing_is_named_and_the_rest_answers() {
     assert_eq!(found["hits"]["total"], json!({ "value": 200, "relation": "gte" }), "{found}");
     assert_eq!(found["_shards"]["failed"], 1, "{found}");
     let failure = &found["_shards"]["failures"][0];
-    assert_eq!(failure["index"], gone, "{found}");
+    assert_eq!(failure["index"], "stored", "{found}");
     let reason = failure["reason"]["reason"].as_str().unwrap();
     assert!(reason.contains(gone) && reason.contains("does not exist"), "{reason}");
 }

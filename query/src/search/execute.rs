@@ -281,16 +281,7 @@ pub fn execute(
     }
     let threads = pool.current_num_threads().max(1);
     let all_counts = !task.aggs.is_empty() || task.total == TrackTotal::All;
-    let mut items: Vec<Item<'_>> = Vec::with_capacity(splits.len());
-    for (position, split) in splits {
-        let parts = match all_counts {
-            true if task.part.is_all() => {
-                (split.meta().docs / PART_ROWS).clamp(1, threads as u64) as u32
-            }
-            _ => 1,
-        };
-        items.extend((0..parts).map(|part| Item { position, split, part: (part, parts) }));
-    }
+    let items = items(&splits, if all_counts && task.part.is_all() { threads } else { 1 });
     let mut rest = items.as_slice();
     while !rest.is_empty() && !merged.timed_out && !task.part.is_over(merged.count) {
         // Where everything counts, the first hits found only spare the others the search for hits.
@@ -305,6 +296,17 @@ pub fn execute(
         search_wave(task, (snapshot, wave), &mut merged, (run, pool))?;
     }
     Ok(merged)
+}
+
+/// The splits, large ones in at most so many parts.
+fn items<'a>(splits: &[(u32, &'a Split)], parts_max: usize) -> Vec<Item<'a>> {
+    let mut out = Vec::with_capacity(splits.len());
+    for (position, split) in splits {
+        let parts = (split.meta().docs / PART_ROWS).clamp(1, parts_max as u64) as u32;
+        let item = |part| Item { position: *position, split, part: (part, parts) };
+        out.extend((0..parts).map(item));
+    }
+    out
 }
 
 /// A split, or a part of it: number and count.
