@@ -149,7 +149,7 @@ impl Inner {
     }
 
     /// What all deletions of a split take.
-    fn all_deleted_rows(
+    pub(super) fn all_deleted_rows(
         &self,
         meta: &SplitMeta,
         deletions: &[Arc<Deletion>],

@@ -55,10 +55,13 @@ impl Inner {
         if !reader.has_client_ids() {
             return Ok(0);
         }
+        // What is deleted may come again.
+        let deletions = self.live.deletions();
+        let gone = self.all_deleted_rows(split.meta(), &deletions, &reader)?;
         let (mut end, mut count) = (reader.docs(), 0);
         while end > 0 && count < most {
             let from = end.saturating_sub(CHUNK_ROWS);
-            let rows: Vec<u32> = (from..end).collect();
+            let rows: Vec<u32> = (from..end).filter(|row| !gone.contains(*row)).collect();
             for (row, source) in rows.iter().zip(reader.sources(&rows)?) {
                 let Some(id) = reader.client_id(*row)? else { continue };
                 let index = reader.indexes().get(reader.index_ord(*row)? as usize);

@@ -542,3 +542,46 @@ fn deletions_that_cannot_be_are_refused_and_delete_nothing() {
     check_left(&index, 1, |n| n % 2 == 1);
     index.stop();
 }
+
+#[test]
+fn recent_documents_are_those_with_an_id_that_are_not_deleted() {
+    let bench = Bench::new();
+    let index = bench.open(settings());
+    for n in 0..4 {
+        let mut builder = BatchBuilder::new(Tenant::default(), None, Timestamp(NOON));
+        for k in n * 10..n * 10 + 10 {
+            let id = (k % 2 == 0).then(|| format!("id-{k}"));
+            let source = format!(r#"{{"n":{k}}}"#);
+            builder.push(&IndexName::new("logs"), id.as_deref(), source.as_bytes()).unwrap();
+        }
+        index.sink().apply(Sequenced {
+            seq: WalSeq(n + 1),
+            first_record: RecordSeq(n * 10),
+            batch: Arc::new(builder.finish()),
+        });
+    }
+    wait_published(&index, 4);
+    let recent = |since: i64, most: usize| {
+        let mut out = Vec::new();
+        index
+            .recent_documents(Timestamp(since), most, &mut |document| {
+                assert_eq!(document.id, format!("id-{}", number(&document.source)));
+                out.push(number(&document.source));
+            })
+            .unwrap();
+        out.sort_unstable();
+        out
+    };
+    let even: Vec<u64> = (0..40).filter(|n| n % 2 == 0).collect();
+    assert_eq!(recent(NOON, 100), even);
+    assert!(!recent(NOON, 1).is_empty() && recent(NOON + 1, 100).is_empty());
+    // Not written anew: the store refuses.
+    bench.store.fail_every.store(1, Ordering::SeqCst);
+    delete(&index, "logs", Some(4));
+    let left: Vec<u64> = even.into_iter().filter(|n| n % 4 != 0).collect();
+    assert_eq!(recent(NOON, 100), left);
+    bench.store.fail_every.store(0, Ordering::SeqCst);
+    wait_erased(&index);
+    assert_eq!(recent(NOON, 100), left);
+    index.stop();
+}
